@@ -1,0 +1,1 @@
+"""What hotswap asks of the operating system, one matter a file. Modules here do not decide; they do."""

@@ -1,0 +1,210 @@
+"""Listening sockets: bound once, passed on from generation to generation, never closed and opened again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+
+from hotswap.system import unix_files
+from hotswap.system.addresses import Address, tcp_text
+from hotswap.system.bind_errors import bind_error, host_error, tcp_error, tcp_in_use, unix_error, unix_in_use
+from hotswap.system.descriptors import move_fd, move_up, why_not_listening
+
+__all__ = ["FIRST_FD", "Listener", "adopt", "bind", "bound_text", "move_fd", "place"]
+
+FIRST_FD = 3
+# sun_path has 108 bytes: a path needs one for its final NUL, an abstract name one for its first (unix(7)).
+UNIX_NAME_MAX = 107
+
+_Name = tuple[str, int] | tuple[str, int, int, int]
+
+
+class Listener:
+    """A listening stream socket and what it is called.
+
+    key: its name across generations (`addresses.keys`).
+    address: as configured.
+    bound: as the kernel names it, "127.0.0.1:43117", "[::1]:80", "unix:/path", "unix:@name".
+    sock: non-blocking and close-on-exec; another object after `place` moved it.
+    identity: "device:inode" of a unix socket's file if this server made it, else "" (not ours to remove).
+    """
+
+    __slots__ = ("_path", "address", "bound", "identity", "key", "sock")
+
+    def __init__(self, key: str, address: Address, sock: socket.socket, identity: str = "") -> None:
+        self.key = key
+        self.address = address
+        self.sock = sock
+        self.bound = bound_text(sock)
+        self.identity = identity
+        # Absolute, because the application may change the directory before the path is removed.
+        self._path = os.path.abspath(self.bound.removeprefix("unix:")) if identity else ""
+
+    def __repr__(self) -> str:
+        return f"<Listener {self.key} at {self.bound} fd={self.fileno()}>"
+
+    @property
+    def url(self) -> str:
+        """What to show to a user: "http://127.0.0.1:43117", or "unix:/path"."""
+        return self.bound if self.bound.startswith("unix:") else f"http://{self.bound}"
+
+    def fileno(self) -> int:
+        """The descriptor's number, -1 once closed."""
+        return self.sock.fileno()
+
+    def close(self) -> None:
+        """Close this process's copy. Never a shutdown: that would end the listener in every process."""
+        self.sock.close()
+
+    def remove_path(self) -> bool:
+        """Unlink the socket's file if this server made it; return whether it did. Before `close`."""
+        return bool(self._path) and unix_files.remove_if_same(self._path, self.identity)
+
+
+def bind(
+    address: Address,
+    key: str,
+    *,
+    backlog: int,
+    umask: int = 0,
+    v6only: bool | None = None,
+    owner: tuple[int, int] | None = None,
+) -> Listener:
+    """Return a new listener at `address`; raise BindError with cause and remedy.
+
+    backlog: of listen(2). v6only: IPV6_V6ONLY of an IPv6 socket, None leaves the system's default.
+    umask, owner: of a unix socket's file; its mode is 0777 less the umask, of (uid, gid) -1 keeps what it is.
+    A file that a dead server left is replaced.
+    """
+    if address.fd is not None:
+        return adopt(address.fd, key, address)
+    if address.fd_name:
+        cause = f"no descriptor named {address.fd_name} was passed"
+        raise bind_error(address, errno.EBADF, cause, "set FileDescriptorName= in the systemd socket unit")
+    if address.path:
+        return _bind_unix(address, key, backlog, 0o777 & ~umask, owner)
+    return _bind_tcp(address, key, backlog, v6only)
+
+
+def adopt(fd: int, key: str, address: Address, identity: str = "", *, backlog: int | None = None) -> Listener:
+    """Return the listener for a descriptor that was passed to this process, and own it from then on.
+
+    identity: as the process that bound it told. backlog: a new one for listen(2), None keeps what it has.
+    Raises BindError, and leaves the descriptor open, if it is not a listening stream socket of TCP or unix.
+    """
+    fault = why_not_listening(fd)
+    if fault:
+        cause = f"file descriptor {fd} {fault}"
+        raise bind_error(address, errno.EINVAL, cause, "pass a listening stream socket")
+    sock = socket.socket(fileno=fd)
+    _prepare(sock)
+    if backlog is not None:
+        sock.listen(backlog)
+    return Listener(key, address, sock, identity)
+
+
+def bound_text(sock: socket.socket) -> str:
+    """Return the socket's own name as an address text that `addresses.parse` takes."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return _unix_text(name)
+    host = name[0].partition("%")[0]
+    if len(name) == 4 and name[3]:
+        host += f"%{socket.if_indextoname(name[3])}"
+    return tcp_text(host, name[1])
+
+
+def place(listeners: Sequence[Listener], first: int = FIRST_FD) -> None:
+    """Move the descriptors to `first`, first + 1, … in order, if those numbers are free or theirs.
+
+    What others opened is left alone, and a listener whose number is taken stays where it is. To be called
+    before anything polls the listeners: a registration with epoll stays with the old number.
+    """
+    end = first + len(listeners)
+    # Those on another one's place go out of the way first: else a mere change of order could not be made.
+    for wanted, listener in enumerate(listeners, first):
+        if first <= listener.fileno() < end and listener.fileno() != wanted:
+            _renumber(listener, move_up(listener.fileno(), end))
+    for wanted, listener in enumerate(listeners, first):
+        _renumber(listener, move_fd(listener.fileno(), wanted))
+
+
+def _renumber(listener: Listener, fd: int) -> None:
+    if fd == listener.fileno():
+        return
+    listener.sock.detach()  # its number is closed already, and may be somebody else's by now
+    listener.sock = socket.socket(fileno=fd)
+    listener.sock.setblocking(False)
+
+
+def _prepare(sock: socket.socket) -> None:
+    sock.setblocking(False)
+    sock.set_inheritable(False)
+    if sock.family != socket.AF_UNIX:
+        # Linux copies it to every accepted socket, which saves a system call for each of them.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _unix_text(name: str | bytes) -> str:
+    if isinstance(name, bytes):  # abstract, with its leading NUL
+        return f"unix:@{os.fsdecode(name[1:])}"
+    # Two slashes would be read as the end of a URL's scheme.
+    return f"unix:/{name.lstrip('/')}" if name.startswith("//") else f"unix:{name}"
+
+
+def _bind_tcp(address: Address, key: str, backlog: int, v6only: bool | None) -> Listener:
+    family, name = _resolve(address)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise tcp_error(address, error) from error
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and v6only is not None:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+        sock.bind(name)
+        _prepare(sock)
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise tcp_in_use(address, family, name[0], name[1]) from error
+        raise tcp_error(address, error) from error
+    return Listener(key, address, sock)
+
+
+def _resolve(address: Address) -> tuple[int, _Name]:
+    # /etc/hosts often names ::1 first, while everybody who says localhost expects 127.0.0.1 to answer.
+    host = "127.0.0.1" if address.host == "localhost" else address.host
+    try:
+        found = socket.getaddrinfo(host, address.port, address.family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise host_error(address, error) from error
+    family, _, _, _, name = found[0]
+    return family, name  # type: ignore[return-value]  # typeshed's third form belongs to Pythons without IPv6
+
+
+def _bind_unix(address: Address, key: str, backlog: int, mode: int, owner: tuple[int, int] | None) -> Listener:
+    if len(os.fsencode(address.path.removeprefix("@"))) > UNIX_NAME_MAX:
+        cause = f"name longer than {UNIX_NAME_MAX} bytes"
+        raise bind_error(address, errno.ENAMETOOLONG, cause, "use a shorter or a relative path")
+    abstract = address.path.startswith("@")
+    if not abstract:
+        unix_files.remove_stale(address)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    identity = ""
+    try:
+        if abstract:
+            sock.bind(b"\0" + os.fsencode(address.path[1:]))
+        else:
+            identity = unix_files.create(sock, address.path, mode, owner)
+        _prepare(sock)
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise unix_in_use(address) from error
+        raise unix_error(address, error) from error
+    return Listener(key, address, sock, identity)

@@ -1,0 +1,133 @@
+"""The pid file: replaced in one step when a successor is ready, so it always names a process that serves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from hotswap.errors import SettingError
+
+_PID_MAX = 2**22  # Linux, PID_MAX_LIMIT
+_READ = 64  # bytes: more than any pid needs
+
+
+class PidFile:
+    """One generation's view of the file at `path`, which holds the pid as decimal digits and a newline."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # Absolute, because the application may change the directory.
+        self.path = os.path.abspath(os.fspath(path))
+        self._pid: int | None = None
+        self._aside = ""
+
+    def prepare(self, pid: int) -> None:
+        """Write `pid` to a file beside the path, so that only a rename is left to do; raise SettingError."""
+        self._refuse_what_is_there()
+        self.abandon()
+        aside = f"{self.path}.{pid}.tmp"
+        try:
+            # What a dead process of the same number left; in a container the number is always the same.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(aside)
+            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            self._pid, self._aside = pid, aside
+            with open(fd, "wb", buffering=0) as file:
+                os.fchmod(fd, 0o644)  # whatever the umask: everybody may know the pid
+                file.write(b"%d\n" % pid)
+        except OSError as error:
+            self.abandon()
+            raise self._error(error) from error
+
+    def commit(self) -> None:
+        """Put what `prepare` wrote at the path, in one step; raise SettingError and leave the path alone."""
+        if not self._aside:
+            return
+        try:
+            os.rename(self._aside, self.path)
+        except OSError as error:
+            self.abandon()
+            raise self._error(error) from error
+        self._aside = ""
+
+    def take_back(self, pid: int) -> None:
+        """Make the file name `pid` again, after a successor that had it is gone; raise SettingError."""
+        self.prepare(pid)
+        self.commit()
+
+    def abandon(self) -> None:
+        """Remove what `prepare` wrote and `commit` did not put in place."""
+        if self._aside:
+            with contextlib.suppress(OSError):  # its directory may be gone
+                os.unlink(self._aside)
+        self._aside = ""
+
+    def remove(self) -> bool:
+        """Unlink the file if it still names the pid that was prepared here; return whether it did."""
+        if self._pid is None or self.read(self.path) != self._pid:
+            return False
+        try:
+            os.unlink(self.path)
+        except OSError:  # no right to, since privileges were dropped: a stale file is no harm
+            return False
+        return True
+
+    def holder(self) -> int | None:
+        """Return the pid in the file if it is of a living process other than this one, else None."""
+        pid = self.read(self.path)
+        return pid if pid is not None and pid != os.getpid() and _is_alive(pid) else None
+
+    @staticmethod
+    def read(path: str | os.PathLike[str]) -> int | None:
+        """Return the pid that a file holds; None if there is no such file, or no pid in it."""
+        try:
+            # Not to wait for a writer, should it be a pipe.
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(fd, "rb", buffering=0) as file:
+                text = (file.read(_READ) or b"").strip()
+        except (OSError, ValueError):  # a NUL in the path is a ValueError
+            return None
+        if not text.isdigit():
+            return None
+        pid = int(text)
+        return pid if 0 < pid <= _PID_MAX else None
+
+    def _refuse_what_is_there(self) -> None:
+        # A rename would replace a device just as readily, and fail on a directory only at the end.
+        with contextlib.suppress(OSError):
+            mode = os.stat(self.path).st_mode
+            if not stat.S_ISREG(mode):
+                kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+                raise self._refusal(f"it is {kind}", "choose another path")
+        self._refuse_sticky()
+
+    def _refuse_sticky(self) -> None:
+        """Raise SettingError where the rename would fail: another user's file in a directory such as /tmp."""
+        folder = os.path.dirname(self.path)
+        with contextlib.suppress(OSError):
+            theirs, around, user = os.lstat(self.path), os.stat(folder), os.geteuid()
+            if user and around.st_mode & stat.S_ISVTX and user not in (theirs.st_uid, around.st_uid):
+                raise self._refusal(f"uid {theirs.st_uid} has a file there", "choose another path")
+
+    def _refusal(self, cause: str, remedy: str) -> SettingError:
+        return SettingError(f"cannot write the pid file {self.path} ({cause}): {remedy}")
+
+    def _error(self, error: OSError) -> SettingError:
+        folder = os.path.dirname(self.path)
+        causes = {
+            FileNotFoundError: (f"there is no directory {folder}", "make it first"),
+            NotADirectoryError: (f"{folder} is not a directory", "choose another path"),
+            PermissionError: ("permission denied", f"give this user the right to write in {folder}"),
+        }
+        other = ((error.strerror or str(error)).lower(), "choose another path")
+        return self._refusal(*causes.get(type(error), other))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # After the command, which may have blanks and brackets in it; Z is a dead one nobody waited for,
+            # X is gone.
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False

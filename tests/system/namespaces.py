@@ -1,0 +1,40 @@
+"""Mount namespaces for tests: a full disk, a read-only /tmp, other users' directories, not seen outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.system.puppet import ROOT
+
+_PRELUDE = """
+import os, subprocess, sys
+from hotswap.system.scoreboard import Scoreboard, list_servers
+def tmpfs(path, options):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", path], check=True)
+"""
+
+
+def run(script: str, *, as_root: bool = False, **environ: str) -> str:
+    """Run Python code in a mount namespace of its own; its output. Skips the test where that is forbidden.
+
+    As a rule in a user namespace too, with us as root and nobody else; `as_root`: without, for other users.
+    """
+    unshare = ["unshare", "--mount"] if as_root else ["unshare", "--user", "--map-root-user", "--mount"]
+    probe = subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, text=True)
+    if probe.returncode:
+        pytest.skip(f"no mount namespaces here: {probe.stderr.strip()}")
+    kept = {name: value for name, value in os.environ.items() if name not in ("XDG_RUNTIME_DIR", "TMPDIR")}
+    done = subprocess.run(
+        [*unshare, sys.executable, "-c", _PRELUDE + script],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=ROOT,
+        env={**kept, "PYTHONPATH": str(ROOT), **environ},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

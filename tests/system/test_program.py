@@ -1,0 +1,148 @@
+"""How a program is started again: interpreter, arguments, directory, environment, refusals."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from hotswap.system.program import (
+    Origin,
+    Program,
+    describe,
+    first_environ,
+    logical_directory,
+    refusal,
+    without_graceful,
+)
+
+PYTHON = "/usr/bin/python3"
+
+
+def executable(path: Path, first_lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(first_lines)
+    path.chmod(0o755)
+    return path
+
+
+def test_an_interpreter_without_a_slash_is_looked_up_as_before(tmp_path: Path) -> None:
+    """`python app.py`: the interpreter that runs now was found in the PATH that the successor gets too."""
+    program = describe(["python", "app.py", "-v"], PYTHON, str(tmp_path), {})
+    assert program.executable == PYTHON
+    assert program.command() == [PYTHON, "app.py", "-v", "--graceful"]
+
+
+def test_an_interpreter_with_a_slash_is_named_as_before(tmp_path: Path) -> None:
+    """`current/venv/bin/python -m app`: joined to the logical directory, so a moved symlink is followed."""
+    program = describe(["current/venv/bin/python", "-m", "app"], PYTHON, "/srv", {})
+    assert program.executable == "/srv/current/venv/bin/python"
+    assert program.command()[1:] == ["-m", "app", "--graceful"]
+
+
+@pytest.mark.parametrize("line", ["#!/r1/bin/python\n", "#!/bin/sh\n'''exec' /r1/bin/python \"$0\" \"$@\"\n' '''\n"])
+def test_a_console_script_is_executed_itself(tmp_path: Path, line: str) -> None:
+    """Its `#!` names the interpreter of the release it lies in; so also with pip's way around long paths."""
+    executable(tmp_path / "current/bin/hotswap", line)
+    program = describe(["/r1/bin/python", "current/bin/hotswap", "run", "m:a"], PYTHON, str(tmp_path), {})
+    assert program.executable == f"{tmp_path}/current/bin/hotswap"
+    assert program.command() == [program.executable, "run", "m:a", "--graceful"]
+
+
+def test_an_interpreter_line_with_an_option(tmp_path: Path) -> None:
+    """`#!/r1/bin/python -I` gives the kernel one more argument to put in front of the script."""
+    executable(tmp_path / "tool", "#!/r1/bin/python -I\n")
+    program = describe(["/r1/bin/python", "-I", "tool", "x"], PYTHON, str(tmp_path), {})
+    assert program.command() == [f"{tmp_path}/tool", "x", "--graceful"]
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_a_script_given_to_another_interpreter_is_not_executed_itself(tmp_path: Path, mode: int) -> None:
+    """`/other/python tool` ran another interpreter than the script's own line says."""
+    executable(tmp_path / "tool", "#!/r1/bin/python\n").chmod(mode)
+    program = describe(["/other/python", "tool"], PYTHON, str(tmp_path), {})
+    assert program.executable == "/other/python"
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        (["a", "--graceful"], ["a"]),
+        (["a", "--graceful", "b"], ["a", "--graceful", "b"]),
+        (["--graceful"], ["--graceful"]),
+        (["a"], ["a"]),
+        ([], []),
+    ],
+)
+def test_only_the_last_word_is_ours(given: list[str], left: list[str]) -> None:
+    """--graceful is taken out where a predecessor puts it, and nowhere else."""
+    assert without_graceful(given) == left
+
+
+def test_graceful_is_there_exactly_once() -> None:
+    """A successor's own successor has it once, not twice."""
+    once = describe(["python", "app.py"], PYTHON, "/", {}).command()
+    assert describe(once, PYTHON, "/", {}).command() == once
+
+
+def test_the_first_environment() -> None:
+    """What belongs to one start is left out, and what env_file changed is undone."""
+    own = {
+        "A": "from env_file",
+        "B": "new in env_file",
+        "C": "kept",
+        "LISTEN_FDS": "1",
+        "LISTEN_PID": "7",
+        "SERVER_STARTER_PORT": "80=4",
+        "HANDOFF": "{}",
+    }
+    assert first_environ(own, {"A": "original", "B": None}, "HANDOFF") == {"A": "original", "C": "kept"}
+
+
+def test_the_logical_directory_is_pwd_if_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A symlink that the user stands on keeps its name; a PWD that lies is not believed."""
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "current").symlink_to("r1")
+    monkeypatch.chdir(tmp_path / "current")
+    assert logical_directory({"PWD": f"{tmp_path}/current"}) == f"{tmp_path}/current"
+    assert logical_directory({"PWD": "/"}) == os.getcwd() == f"{tmp_path.resolve()}/r1"
+    assert logical_directory({"PWD": "/not/there"}) == os.getcwd()
+    assert logical_directory({}) == os.getcwd()
+
+
+APP = Program(sys.executable, (sys.executable, "app.py"), "/", {})
+
+
+@pytest.mark.parametrize(
+    ("program", "origin", "says"),
+    [
+        (APP, Origin(1, 0, 1, {}), "pid 1"),
+        (APP, Origin(1, 0, 5, {}), "pid 1"),
+        (APP, Origin(7, 9, 1, {"SERVER_STARTER_PORT": "80=4"}), "start_server"),
+        (APP, Origin(7, 9, 1, {"SYSTEMD_EXEC_PID": "7"}), "Type=notify"),
+        (APP, Origin(7, 9, 1, {"SUPERVISOR_ENABLED": "1"}), "supervisord"),
+        (Program(sys.executable, (sys.executable, "-"), "/", {}), Origin(7, 9, 1, {}), "standard input"),
+        (Program(sys.executable, (sys.executable,), "/", {}), Origin(7, 9, 1, {}), "standard input"),
+    ],
+)
+def test_refusals(program: Program, origin: Origin, says: str) -> None:
+    """A restart whose end would end the server is refused, and the sentence has a remedy behind the colon."""
+    assert says in refusal(program, origin)
+    assert ": " in refusal(program, origin)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        Origin(7, 9, 1, {}),
+        Origin(7, 9, 1, {"SYSTEMD_EXEC_PID": "7", "NOTIFY_SOCKET": "/run/n"}),
+        Origin(7, 9, 1, {"SYSTEMD_EXEC_PID": "8"}),
+        Origin(7, 1, 2, {"SUPERVISOR_ENABLED": "1"}),
+        Origin(7, 1, 2, {}),
+    ],
+)
+def test_no_refusal(origin: Origin) -> None:
+    """A later generation is pid 1's child by adoption, which means nothing."""
+    assert refusal(APP, origin) == ""

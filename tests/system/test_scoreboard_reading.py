@@ -1,0 +1,195 @@
+"""The scoreboard as commands read it: how they find it, that they only read, and how restarts went."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotswap.errors import NoSuchServer
+from hotswap.system.scoreboard import Scoreboard, ScoreboardError, list_servers
+from tests.system.boards import IMPORT, successor
+from tests.system.puppet import Puppet
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Scoreboard]:
+    made = Scoreboard.create(str(tmp_path), "127.0.0.1:5000")
+    yield made
+    made.close()
+
+
+# Finding
+
+
+def test_commands_only_read(board: Scoreboard) -> None:
+    """A board that was opened for reading refuses to write."""
+    with successor(board) as other:
+        assert board.path
+        for reader in (Scoreboard.open_path(board.path), Scoreboard.of_pid(other.pid)):
+            with pytest.raises(ScoreboardError, match="reading only"):
+                reader.take_slot(1, "server")
+            with pytest.raises(ScoreboardError, match="reading only"):
+                reader.begin_attempt(2)
+            with pytest.raises(ScoreboardError, match="reading only"):
+                reader.rename("x")
+            reader.close()
+
+
+def test_pid_that_is_no_server(board: Scoreboard) -> None:
+    """A pid is a server only if it holds a slot: not a stranger, nor a process that merely has the file open."""
+    with Puppet(board.fileno()) as bystander:
+        bystander.do(f"{IMPORT}; board = Scoreboard.from_fd({board.fileno()})")
+        for pid in (bystander.pid, os.getppid()):
+            with pytest.raises(NoSuchServer, match=f"pid {pid} is not a hotswap server"):
+                Scoreboard.of_pid(pid)
+        bystander.do("board.take_slot(1, 'server').set_state('booting')")
+        reader = Scoreboard.of_pid(bystander.pid)
+        assert reader.name == "127.0.0.1:5000"
+        reader.close()
+        bystander.kill()
+        with pytest.raises(NoSuchServer, match=f"no process has pid {bystander.pid}"):
+            Scoreboard.of_pid(bystander.pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process of another user")
+def test_pid_of_another_user(board: Scoreboard) -> None:
+    """Without the right to look, the error says so and what to do."""
+    with Puppet() as nobody:
+        nobody.do(f"{IMPORT}; os.setresuid(65534, 65534, 65534)")
+        nobody.do(
+            f"text = ''\ntry: Scoreboard.of_pid({os.getpid()})\nexcept Exception as error: text = str(error)"
+        )
+        assert "permission denied" in nobody.ask("text")
+        assert "as root" in nobody.ask("text")
+
+
+def test_board_is_found_by_pid_without_a_path(tmp_path: Path) -> None:
+    """A board in memory, or one whose file was removed, is found through a process that is on it."""
+    removed = Scoreboard.create(str(tmp_path), "removed")
+    with successor(removed) as other:
+        removed.unlink()
+        assert list_servers(str(tmp_path)) == []
+        reader = Scoreboard.of_pid(other.pid)
+        assert (reader.name, reader.path) == ("removed", None)
+        reader.close()
+    removed.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"HOTSWAP1", b"\xff" * 110592, b"HOTSWAP1\x02\0\0\0" + bytes(110580)]
+)
+def test_path_that_is_no_board(tmp_path: Path, content: bytes) -> None:
+    """Garbage, an empty file or another layout is an error sentence, in a search it is passed over."""
+    path = tmp_path / "x.board"
+    path.write_bytes(content)
+    with pytest.raises(NoSuchServer, match="no server at"):
+        Scoreboard.open_path(str(path))
+    assert list_servers(str(tmp_path)) == []
+
+
+def test_path_that_cannot_be_a_board(tmp_path: Path) -> None:
+    """A missing file, a directory, a FIFO or a device is an error sentence, and none of them is opened."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "fifo", Path("/dev/null")):
+        with pytest.raises(NoSuchServer, match="no server at"):
+            Scoreboard.open_path(str(path))
+
+
+def test_readers_survive_a_file_that_shrinks(tmp_path: Path) -> None:
+    """A command's board whose file is cut while it is open reads as empty; it does not kill the command."""
+    with Puppet() as server:
+        server.do(f"{IMPORT}; board = Scoreboard.create({str(tmp_path)!r}, 'x')")
+        server.do("board.take_slot(1, 'server').set_state('serving')")
+        (reader,) = list_servers(str(tmp_path))
+        assert reader.alive(server.pid)
+        os.truncate(tmp_path / "x.board", 100)
+        assert reader.slots() == []
+        assert reader.attempts() == []
+        assert reader.name == ""
+        assert reader.last_failure() == (0, "")
+        reader.close()
+
+
+def test_list_servers(tmp_path: Path) -> None:
+    """Every running server of the directory is listed once, the dead are not."""
+    with Puppet() as one, Puppet() as two, Puppet() as dead:
+        for puppet, name in ((one, "one"), (two, "two"), (dead, "dead")):
+            puppet.do(f"{IMPORT}; board = Scoreboard.create({str(tmp_path)!r}, {name!r})")
+            puppet.do("board.take_slot(1, 'server').set_state('serving')")
+        os.link(tmp_path / "one.board", tmp_path / "again.board")
+        dead.kill()
+        found = list_servers(str(tmp_path))
+        assert sorted(board.name for board in found) == ["one", "two"]
+        for board in found:
+            board.close()
+
+
+# Attempts
+
+
+def test_attempt_that_succeeds(board: Scoreboard) -> None:
+    """An attempt shows its stages, then outcome, successor and time."""
+    assert board.attempt_counter == 0
+    assert board.attempts() == []
+    before = time.monotonic_ns()
+    number = board.begin_attempt(2)
+    (attempt,) = board.attempts()
+    assert (attempt.number, attempt.stage, attempt.outcome, attempt.took) == (1, "starting", "", 0.0)
+    assert before <= attempt.began_ns <= time.monotonic_ns()
+    assert attempt.by == os.getpid()
+    board.attempt_pid(number, 4711)
+    board.attempt_stage(number, "importing")
+    board.end_attempt(number, True, 4711, 2)
+    (attempt,) = board.attempts()
+    assert (attempt.outcome, attempt.pid, attempt.generation, attempt.stage) == ("ok", 4711, 2, "importing")
+    assert attempt.took == (attempt.ended_ns - attempt.began_ns) / 1e9 > 0
+    assert board.attempt_counter == number
+    assert board.last_failure() == (0, "")
+
+
+def test_failure_keeps_its_text(board: Scoreboard) -> None:
+    """The last failure's text stays through later successes, until another failure."""
+    first = board.begin_attempt(2)
+    board.end_attempt(first, False, text="SyntaxError: é\udc80")
+    board.end_attempt(board.begin_attempt(2), True, 1, 2)
+    assert board.last_failure() == (first, "SyntaxError: é\\udc80")
+    third = board.begin_attempt(3)
+    board.end_attempt(third, False, 12, text="")
+    assert board.last_failure() == (third, "")
+    assert [attempt.outcome for attempt in board.attempts()] == ["failed", "ok", "failed"]
+    assert [attempt.pid for attempt in board.attempts()] == [0, 1, 12]
+
+
+def test_long_failure_keeps_its_end(board: Scoreboard) -> None:
+    """Of a text over 16 KiB the end is kept, because there a traceback says what it was."""
+    text = "ä" * 20_000 + "ZeroDivisionError"
+    board.end_attempt(board.begin_attempt(2), False, text=text)
+    _, kept = board.last_failure()
+    assert text.endswith(kept)
+    assert 16 * 1024 - 4 < len(kept.encode()) <= 16 * 1024
+
+
+def test_ring_of_attempts(board: Scoreboard) -> None:
+    """The last sixteen attempts are kept; what is said of an older one changes nothing."""
+    for generation in range(2, 42):
+        board.begin_attempt(generation)
+    assert [attempt.number for attempt in board.attempts()] == list(range(25, 41))
+    before = board.attempts()
+    board.attempt_stage(9, "late")
+    board.end_attempt(9, True)
+    assert board.attempts() == before
+
+
+def test_command_sees_an_attempt_of_another_process(board: Scoreboard) -> None:
+    """Attempts and failure texts written by one process are read by another as they are."""
+    with successor(board) as other:
+        other.do("n = board.begin_attempt(3); board.end_attempt(n, False, text='no module named x')")
+        reader = Scoreboard.of_pid(other.pid)
+        (attempt,) = reader.attempts()
+        assert (attempt.by, attempt.outcome) == (other.pid, "failed")
+        assert reader.last_failure() == (attempt.number, "no module named x")
+        reader.close()
