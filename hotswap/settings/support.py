@@ -1,0 +1,244 @@
+"""What hotswap does with each setting: one row each, by which `check` refuses and the documentation is made.
+
+A setting that is missing here fails a test, so a new gunicorn cannot bring one that is silently ignored. A
+row changes when the version that can do more arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """How far hotswap follows gunicorn in a setting."""
+
+    HONOURED = "honoured"  # it does what gunicorn says it does
+    DIFFERENT = "different"  # accepted, and the sentence says what is different
+    REFUSED = "refused"  # another value than the default is refused at start, with the sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One row. sentence: for users; accepted: values that are taken although the setting is refused."""
+
+    kind: Kind
+    sentence: str = ""
+    accepted: tuple[object, ...] = ()
+
+
+def _honoured(sentence: str = "") -> Support:
+    return Support(Kind.HONOURED, sentence)
+
+
+def _different(sentence: str) -> Support:
+    return Support(Kind.DIFFERENT, sentence)
+
+
+def _refused(sentence: str, *accepted: object) -> Support:
+    return Support(Kind.REFUSED, sentence, accepted)
+
+
+def _with(switch: str) -> Support:
+    """Return the row of a setting that does nothing unless `switch`, which is refused, is on."""
+    return _honoured(f"has an effect only with {switch}")
+
+
+HONOURED = _honoured()
+NEEDS_WORKERS = _refused(
+    "it needs forked workers, and this version serves from one process: use hotswap.on() callbacks"
+)
+PLAIN_ONLY = _refused("this version serves plain HTTP: let a proxy such as nginx or haproxy end TLS")
+NO_DIRTY = _refused("hotswap has no dirty workers: use a task queue, or a process of its own")
+NO_CONTROL = _refused("there is no control socket: hotswap status, restart and stop read the scoreboard")
+NO_PASTE = _refused("PasteDeploy files are not read: name the application as module:app")
+NO_REQUEST_HOOKS = _refused("requests pass through no hooks in this version: use a WSGI middleware")
+
+CONFIG_FILE = {
+    "config": _honoured("serve() reads a file only where config= names one"),
+    "wsgi_app": _honoured("for hotswap run; serve() is given the application itself"),
+}
+
+SERVER_SOCKET = {
+    "bind": _different("default 127.0.0.1:5000; without a port, 5000; also host:port lists and fd:// names"),
+    "backlog": HONOURED,
+}
+
+PROCESSES = {
+    "workers": _refused(
+        "this version serves from one process with threads: leave workers at 0, or start it several times "
+        "behind a proxy"
+    ),
+    "worker_class": _refused(
+        "this version has its own engine only: leave worker_class out (-k hotswap)",
+        "hotswap",
+        "hotswap.Worker",
+    ),
+    "threads": _different("default 64; started when needed, and one more always stays free for connections"),
+    "worker_connections": HONOURED,
+    "max_requests": _refused(
+        "it recycles forked workers, and this version serves from one process: let a timer send SIGHUP"
+    ),
+    "max_requests_jitter": _with("max_requests"),
+    "timeout": _different("with workers=0 there is no worker to kill: a stuck request holds one thread"),
+    "graceful_timeout": _different("the deadline of a stop; after a restart it is retire_timeout"),
+    "keepalive": _different("default 75 s, because idle connections are cheap and survive a restart"),
+    "asgi_loop": _with("an ASGI worker"),
+    "asgi_lifespan": _with("an ASGI worker"),
+    "asgi_disconnect_grace_period": _with("an ASGI worker"),
+    "websocket_max_message_size": _with("an ASGI worker"),
+    "http_parser": _different("auto and fast: gunicorn_h1c behind checks of our own; python: gunicorn's parser"),
+}
+
+SECURITY = {
+    "limit_request_line": HONOURED,
+    "limit_request_fields": HONOURED,
+    "limit_request_field_size": HONOURED,
+}
+
+DEBUGGING = {
+    "reload": _refused("file watching is not in this version: restart with SIGHUP or hotswap restart"),
+    "reload_engine": _with("reload"),
+    "reload_extra_files": _with("reload"),
+    "spew": _refused("tracing every line would stop the engine: use python -m trace on the application"),
+    "check_config": _honoured("for hotswap run"),
+    "print_config": _honoured("for hotswap run"),
+}
+
+MECHANICS = {
+    "preload_app": _different("on by default; with workers=0 the one process loads the application in any case"),
+    "sendfile": HONOURED,
+    "reuse_port": _refused(
+        "connections queued on a closing SO_REUSEPORT socket are lost: one listener is passed on instead"
+    ),
+    "chdir": HONOURED,
+    "daemon": _honoured("for hotswap run; a successor does not detach again"),
+    "raw_env": HONOURED,
+    "pidfile": _different("replaced atomically when a successor is ready: it always names a process that serves"),
+    "worker_tmp_dir": _different("workers have no heartbeat file; the scoreboard stands in run_dir"),
+    "user": _refused("this version does not change its user: start it as that user, and pass a privileged socket"),
+    "group": _refused("this version does not change its group: start it with that group"),
+    "umask": _different("for unix sockets that hotswap binds"),
+    "initgroups": _with("user"),
+    "tmp_upload_dir": _honoured("gunicorn itself reads it nowhere"),
+    "secure_scheme_headers": HONOURED,
+    "forwarded_allow_ips": _different("hotswap run reads FORWARDED_ALLOW_IPS, serve() does not"),
+    "pythonpath": HONOURED,
+    "paste": NO_PASTE,
+    "raw_paste_global_conf": _with("paste"),
+    "proxy_protocol": _refused("this version does not read the PROXY protocol: use X-Forwarded-For headers"),
+    "proxy_allow_ips": _with("proxy_protocol"),
+    "protocol": _refused("the engine speaks HTTP: in nginx use proxy_pass instead of uwsgi_pass"),
+    "uwsgi_allow_ips": _with("protocol = uwsgi"),
+    "permit_obsolete_folding": HONOURED,
+    "strip_header_spaces": HONOURED,
+    "permit_unconventional_http_method": HONOURED,
+    "permit_unconventional_http_version": HONOURED,
+    "casefold_http_method": HONOURED,
+    "forwarder_headers": HONOURED,
+    "header_map": HONOURED,
+    "root_path": _with("an ASGI worker"),
+}
+
+NAMING = {
+    "proc_name": _honoured("also the name that hotswap restart, stop and status know the server by"),
+    "default_proc_name": HONOURED,
+}
+
+LOGGING = {
+    "accesslog": HONOURED,
+    "disable_redirect_access_to_syslog": HONOURED,
+    "access_log_format": HONOURED,
+    "errorlog": HONOURED,
+    "loglevel": HONOURED,
+    "capture_output": HONOURED,
+    "logger_class": HONOURED,
+    "logconfig": HONOURED,
+    "logconfig_dict": HONOURED,
+    "logconfig_json": HONOURED,
+    "syslog_addr": HONOURED,
+    "syslog": HONOURED,
+    "syslog_prefix": HONOURED,
+    "syslog_facility": HONOURED,
+    "enable_stdio_inheritance": _honoured("has an effect only with daemon"),
+    "statsd_host": HONOURED,
+    "dogstatsd_tags": HONOURED,
+    "statsd_prefix": HONOURED,
+    "enable_backlog_metric": _refused("the backlog is not measured in this version"),
+}
+
+TLS = {
+    "keyfile": PLAIN_ONLY,
+    "certfile": PLAIN_ONLY,
+    "ssl_context": PLAIN_ONLY,
+    "ssl_version": _with("certfile"),
+    "cert_reqs": _with("certfile"),
+    "ca_certs": _with("certfile"),
+    "suppress_ragged_eofs": _with("certfile"),
+    "do_handshake_on_connect": _with("certfile"),
+    "ciphers": _with("certfile"),
+}
+
+HTTP2 = {
+    "http_protocols": _refused("the engine speaks HTTP/1.1: let a proxy such as nginx or haproxy speak HTTP/2"),
+    "http2_cleartext": _with("http_protocols = h2"),
+    "http2_max_concurrent_streams": _with("http_protocols = h2"),
+    "http2_initial_window_size": _with("http_protocols = h2"),
+    "http2_max_frame_size": _with("http_protocols = h2"),
+    "http2_max_header_list_size": _with("http_protocols = h2"),
+}
+
+HOOKS = {
+    "on_starting": _different("called in every generation, before it binds what is new"),
+    "on_reload": _different("called in the predecessor, when a restart begins"),
+    "when_ready": _different("called in every generation, when it accepts; its argument is no Arbiter"),
+    "pre_fork": NEEDS_WORKERS,
+    "post_fork": NEEDS_WORKERS,
+    "post_worker_init": NEEDS_WORKERS,
+    "worker_int": NEEDS_WORKERS,
+    "worker_abort": NEEDS_WORKERS,
+    "pre_exec": _refused("a successor is a process of its own, not forked from this one: use on_reload"),
+    "pre_request": NO_REQUEST_HOOKS,
+    "post_request": NO_REQUEST_HOOKS,
+    "child_exit": NEEDS_WORKERS,
+    "worker_exit": NEEDS_WORKERS,
+    "nworkers_changed": NEEDS_WORKERS,
+    "on_exit": _different("called in every generation, before it ends"),
+}
+
+DIRTY = {
+    "dirty_apps": NO_DIRTY,
+    "dirty_workers": NO_DIRTY,
+    "dirty_timeout": _with("dirty_apps"),
+    "dirty_threads": _with("dirty_apps"),
+    "dirty_graceful_timeout": _with("dirty_apps"),
+    "on_dirty_starting": _with("dirty_apps"),
+    "dirty_post_fork": _with("dirty_apps"),
+    "dirty_worker_init": _with("dirty_apps"),
+    "dirty_worker_exit": _with("dirty_apps"),
+}
+
+CONTROL = {
+    "control_socket": NO_CONTROL,
+    "control_socket_mode": NO_CONTROL,
+    "control_socket_disable": NO_CONTROL,
+}
+
+OWN = {
+    "retire_timeout": HONOURED,
+    "boot_timeout": HONOURED,
+    "check": HONOURED,
+    "probation": _refused("probation is not in this version: leave it at 0"),
+    "run_dir": HONOURED,
+    "name": HONOURED,
+    "env_file": HONOURED,
+    "envdir": HONOURED,
+    "body_buffer": HONOURED,
+    "switch_interval": HONOURED,
+}
+
+SUPPORT: Mapping[str, Support] = {
+    **CONFIG_FILE, **SERVER_SOCKET, **PROCESSES, **SECURITY, **DEBUGGING, **MECHANICS, **NAMING, **LOGGING,
+    **TLS, **HTTP2, **HOOKS, **DIRTY, **CONTROL, **OWN,
+}  # fmt: skip

@@ -1,0 +1,129 @@
+"""The table of what is honoured, different and refused, and `check`, which refuses by it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import ssl
+
+import pytest
+from gunicorn import config as gunicorn_config
+
+from hotswap.errors import SettingError
+from hotswap.settings import SUPPORT, Config, check, from_keywords, support
+from hotswap.settings.support import Kind
+
+
+def refused_sample(name: str) -> object:
+    """Return a value other than the default for a setting that this version refuses."""
+    samples: dict[str, object] = {
+        "worker_class": "gevent",
+        "proxy_protocol": "v2",
+        "http_protocols": "h2,h1",
+        "user": 12345,
+        "group": 12345,
+        "control_socket_disable": False,
+    }
+    default = Config().settings[name].get()
+    if name in samples:
+        return samples[name]
+    if callable(default):
+        return _hook(gunicorn_config.util.get_arity(default))
+    return {bool: True, int: 7, float: 7.0, list: ["some"]}.get(type(default), "some")
+
+
+def _hook(arity: int) -> object:
+    return [lambda: None, lambda a: None, lambda a, b: None, lambda a, b, c: None, lambda a, b, c, d: None][arity]
+
+
+REFUSED = [name for name, row in SUPPORT.items() if row.kind is Kind.REFUSED]
+
+
+def test_every_setting_has_a_row() -> None:
+    """A setting that gunicorn or we have, and the table has not, would be accepted and do nothing."""
+    assert set(Config().settings) == set(SUPPORT)
+
+
+def test_a_row_stands_once() -> None:
+    """The groups of the table do not overlap: a name in two of them would have two truths."""
+    source = ast.parse(inspect.getsource(support))
+    keys = [
+        key.value
+        for node in ast.walk(source)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    ]
+    assert sorted(keys) == sorted(set(keys))
+
+
+def test_rows_that_are_not_simply_honoured_say_why() -> None:
+    """What is different or refused has a sentence for its users."""
+    assert not [name for name, row in SUPPORT.items() if row.kind is not Kind.HONOURED and not row.sentence]
+
+
+def test_defaults_are_never_refused() -> None:
+    """A configuration that nobody touched passes, and so does one in which every default is written down."""
+    cfg = Config()
+    check(cfg)
+    for name in REFUSED:
+        cfg.give(name, _as_written(cfg.settings[name].get()), "gunicorn.conf.py")
+    check(cfg)
+
+
+def _as_written(value: object) -> object:
+    return ",".join(value) if value == ["h1"] and isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_setting(name: str) -> None:
+    """A refused setting is named with its value, the place it was given at and the sentence of the table."""
+    cfg = Config()
+    cfg.give(name, refused_sample(name), "gunicorn.conf.py")
+    with pytest.raises(SettingError) as caught:
+        check(cfg)
+    text = str(caught.value)
+    assert text.startswith(f"{name} = ")
+    assert "(gunicorn.conf.py) is refused: " in text
+    assert text.endswith(SUPPORT[name].sentence)
+    assert " at 0x" not in text
+
+
+@pytest.mark.parametrize("name", [name for name, row in SUPPORT.items() if row.accepted])
+def test_accepted_values_of_a_refused_setting(name: str) -> None:
+    """Where some values are fine, they are taken."""
+    for value in SUPPORT[name].accepted:
+        cfg = Config()
+        cfg.give(name, value, "keyword")
+        check(cfg)
+
+
+def test_all_refusals_at_once() -> None:
+    """Who asks for three things that are refused reads three lines, not one after the other."""
+    cfg = from_keywords({"workers": 4, "reuse_port": True, "certfile": "c.pem"})
+    with pytest.raises(SettingError) as caught:
+        check(cfg)
+    assert [line.split(" ")[0] for line in str(caught.value).splitlines()] == [
+        "workers",
+        "reuse_port",
+        "certfile",
+    ]
+
+
+@pytest.mark.parametrize("context", [ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "adhoc", ("c.pem", "k.pem")])
+def test_tls_of_app_run_is_refused(context: object) -> None:
+    """app.run()'s ssl_context, in each of its forms, is understood and refused with the way out."""
+    with pytest.raises(SettingError, match="let a proxy such as nginx or haproxy end TLS"):
+        check(from_keywords({"ssl_context": context}))
+
+
+def test_a_setting_the_table_does_not_know() -> None:
+    """What a gunicorn newer than the table brings is refused when given: nothing here would do it."""
+    cfg = Config()
+    newer = cfg.settings["paste"].copy()
+    newer.name = "teleport"
+    cfg.settings["teleport"] = newer
+    check(cfg)
+    cfg.give("teleport", "now", "keyword")
+    with pytest.raises(SettingError, match="does not know the setting: leave it out"):
+        check(cfg)
