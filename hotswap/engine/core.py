@@ -1,0 +1,216 @@
+"""What all threads of one engine share: the epoll, who owns which connection, and whether we are leaving.
+
+The rule everything here serves: **no thread needs the lead to finish a connection**. It registers the connection again
+(`epoll_ctl` is thread-safe) and puts it into `owned`; whoever pops it out of there next has it, exactly once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from time import monotonic
+
+from hotswap.engine.connection import FIN, IDLE, Connection
+from hotswap.engine.limits import Limits
+from hotswap.engine.model import Counters, Log, Service
+
+READ = select.EPOLLIN
+WRITABLE = select.EPOLLOUT
+
+
+class Waker:
+    """Wakes the leading thread out of its poll; from any thread, also after the engine has stopped."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def wake(self) -> None:
+        try:
+            os.eventfd_write(self.fd, 1)
+        except BlockingIOError:  # the counter is full: it is awake
+            pass
+
+    def rest(self) -> None:
+        try:
+            os.eventfd_read(self.fd)
+        except BlockingIOError:
+            pass
+
+    def __del__(self) -> None:
+        # Not at stop(): a thread that finishes late would write to whatever has got the number by then.
+        os.close(self.fd)
+
+
+class Core:
+    """The shared state of an engine and the few acts on it that must be done in one certain order."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        limits: Limits,
+        log: Log,
+        changed: Callable[[], None],
+        *,
+        sendfile: bool = True,
+    ) -> None:
+        self.services = {service.key: service for service in services}
+        self.limits = limits
+        self.log = log
+        self.changed = changed
+        self.sendfile = sendfile
+        self.keepalive = limits.keepalive > 0
+        self.counters = Counters()
+        self.epoll = select.epoll()
+        self.waker = Waker()
+        self.epoll.register(self.waker.fd, READ)
+        self.owned: dict[int, Connection] = {}  # by descriptor: connections the loop owns
+        self.live: set[Connection] = set()  # all of them, also those a thread owns
+        self.ready: deque[int] = (
+            deque()
+        )  # descriptors whose next bytes are read already: epoll will not say anything
+        self.lock = (
+            threading.Lock()
+        )  # orders taking the lead away against finishing; never held over anything slow
+        self.leader = 0  # the leading thread's identity
+        self.leaving = False
+        self.draining = False
+        self.stopped = False
+        self.adopted = 0  # live connections that came from another process
+        self.next_tick = 0.0  # when the leader looks at deadlines next
+        #: Called with a connection that became idle while leaving; whoever calls owns it. Set by `Leaving`.
+        self.depart: Callable[[Connection], None] = self.put_back
+        #: Called when a connection ended, so that accepting can begin again. Set by `Acceptor`.
+        self.room_again: Callable[[], None] = lambda: None
+
+    # epoll
+
+    def arm(self, conn: Connection, events: int = READ) -> None:
+        """Let the leader see `events` of a connection the caller owns. Level-triggered: nothing that waits is missed."""
+        if conn.polled == events:
+            return
+        if conn.polled:
+            self.epoll.modify(conn.fd, events)
+        else:
+            self.epoll.register(conn.fd, events)
+        conn.polled = events
+
+    def disarm(self, conn: Connection) -> None:
+        """Take it out of epoll. Not masked with 0: that would still report EPOLLHUP, again and again."""
+        if not conn.polled:
+            return
+        conn.polled = 0
+        # An application may have closed the socket under us; the number may be another connection's by now.
+        if conn.sock.fileno() == conn.fd:
+            try:
+                self.epoll.unregister(conn.fd)
+            except (OSError, ValueError):  # stop() was quicker
+                pass
+
+    def wake_leader(self) -> None:
+        """Let the leader look again at what is ready and at the next deadline; nothing if we are the leader.
+
+        A thread that has just lost the lead and does not know it may skip this: its successor sets `leader` first and looks then.
+        """
+        if get_ident() != self.leader:
+            self.waker.wake()
+
+    # ownership
+
+    def put_back(self, conn: Connection, events: int = READ) -> None:
+        """Give a connection to the loop, to go on with its phase. The caller owned it and no longer does."""
+        if conn.deadline < self.next_tick:
+            self.next_tick = conn.deadline
+            self.wake_leader()
+        # Registered before it can be found: once it is in `owned` another thread may send it away and close it.
+        if conn.polled != events:
+            try:
+                self.arm(conn, events)
+            except (OSError, ValueError):  # the application closed the socket, or stop() the epoll
+                self.drop(conn)
+                return
+        self.owned[conn.fd] = conn
+        if self.stopped and self.take(conn.fd) is conn:
+            self.drop(conn)
+
+    def take(self, fd: int) -> Connection | None:
+        """Become the owner of a connection the loop owns, or None if somebody else was quicker."""
+        return self.owned.pop(fd, None)
+
+    def idle(self, conn: Connection, now: float, patience: float = 0.0) -> None:
+        """The caller is done with a connection that stays open: wait for its next request, or let it leave.
+
+        `patience` is how many seconds to wait for it, if not as long as between any two requests.
+        """
+        conn.request = None
+        conn.work = None
+        conn.phase = IDLE
+        conn.deadline = now + (patience or self.limits.keepalive)
+        if self.leaving:
+            self.depart(conn)
+        else:
+            self.wait_for_request(conn)
+            # leave() may have swept between the question and the act; then it has not seen this one.
+            if self.leaving:  # by another thread
+                self.reclaim(conn)  # type: ignore[unreachable]
+
+    def reclaim(self, conn: Connection) -> None:
+        """Let a connection leave that was given to the loop a moment ago, unless somebody took it meanwhile."""
+        fd = conn.fd
+        if self.owned.get(fd) is not conn:
+            return
+        found = self.take(fd)
+        if found is conn:
+            self.depart(conn)
+        elif found is not None:  # it ended in between, and another one has got its number
+            self.put_back(found, found.polled)
+
+    def wait_for_request(self, conn: Connection) -> None:
+        """`put_back` for an idle connection: bytes of its next request may be here already."""
+        fd, waiting = conn.fd, bool(conn.data)
+        self.put_back(conn)
+        if waiting:
+            self.ready.append(fd)
+            self.wake_leader()
+
+    # the end of a connection
+
+    def drop(self, conn: Connection) -> None:
+        """Close now. The caller owns it, or nobody does any more."""
+        # Unregistered first: a forked child may hold the same open file, and then close() alone leaves it in epoll.
+        self.disarm(conn)
+        conn.sock.close()
+        self.forget(conn)
+
+    def forget(self, conn: Connection) -> None:
+        """It is not ours any more: closed, or with another process."""
+        was_in_request, conn.request, conn.work = conn.request is not None, None, None
+        self.live.discard(conn)
+        if conn.adopted:
+            self.adopted -= 1
+        self.room_again()
+        if not self.live or (self.leaving and was_in_request):
+            self.changed()
+
+    def finish(self, conn: Connection) -> None:
+        """Close so that the peer gets everything: our FIN first, then its FIN is awaited by the loop.
+
+        close() at once would answer bytes that are still on their way with a reset, and the reset may overtake the answer
+        (RFC 9112, section 9.6).
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # the peer is gone
+            self.drop(conn)
+            return
+        ended, conn.request, conn.work = conn.request is not None, None, None
+        conn.data = b""
+        conn.phase = FIN
+        conn.deadline = monotonic() + self.limits.fin_timeout
+        self.put_back(conn)
+        if ended and self.leaving:
+            self.changed()

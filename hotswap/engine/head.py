@@ -1,0 +1,213 @@
+"""From the bytes of a request's head to a `Request` and its WSGI environ: the fast way.
+
+`gunicorn_h1c` parses; what version 0.6.9 is too kind to is caught here (bare LF, folded lines, more than one space, no Host,
+bytes outside ASCII in the target, a Content-Length that wraps around). Whatever is not plainly right goes to `strict`, that
+is to gunicorn's own parser in Python, whose verdict counts: so a refusal costs more than an acceptance, and both agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from gunicorn_h1c import parse_request_fast
+from gunicorn_h1c._parser_fast import IncompleteError
+
+from hotswap.engine.strict import Strict, check_host, wants_keep_alive
+
+if TYPE_CHECKING:
+    from hotswap.engine.connection import Connection
+    from hotswap.engine.limits import Limits
+    from hotswap.engine.model import Environ
+
+_SLASH = ord("/")
+CHUNKED = -1  #: `Request.length` of a body whose end only the chunks tell
+_KNOWN_NAMES = 512  # how many header names and hosts are remembered
+_CLIENT_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
+#: Names that are more than a variable in the environ; looked at one by one, after the others.
+_SPECIAL = frozenset((b"CONTENT-LENGTH", b"TRANSFER-ENCODING", b"EXPECT", b"UPGRADE"))
+
+
+class Request:
+    """One request's head. `length` is its body's: 0, a number of bytes, or CHUNKED."""
+
+    __slots__ = (
+        "consumed", "environ", "expect", "http11", "keep_alive", "length", "method", "path", "started", "upgrade", "upload", "uri",
+    )  # fmt: skip
+
+    def __init__(self, method: str, uri: str, path: str, environ: Environ) -> None:
+        self.method = method
+        self.uri = uri
+        self.path = path
+        self.environ = environ
+        self.http11 = True
+        self.keep_alive = True
+        self.length = 0
+        self.expect = False
+        self.upgrade = False
+        self.upload = False  # its body is read by the application's thread
+        self.consumed = 0
+        self.started = 0.0
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """(name, value) pairs as gunicorn's access log wants them: upper case, dashes."""
+        return [
+            (key[5:].replace("_", "-"), value) for key, value in self.environ.items() if key[:5] == "HTTP_"
+        ] + [
+            (key.replace("_", "-"), self.environ[key])
+            for key in ("CONTENT_TYPE", "CONTENT_LENGTH")
+            if key in self.environ
+        ]
+
+
+class HeadReader:
+    """Reads heads for one engine. Not per connection: it keeps no state but what it learnt about names."""
+
+    def __init__(self, cfg: Any, limits: Limits) -> None:
+        self.strict = Strict(cfg, limits)
+        self._limits = limits
+        self._always_strict = self.strict.always
+        self._schemes = {name.upper().encode(): value for name, value in cfg.secure_scheme_headers.items()}
+        self._special = _SPECIAL | set(self._schemes)
+        self._methods = {method.encode(): method for method in _CLIENT_METHODS}
+        self._keys: dict[bytes, str] = {}  # header name as sent -> environ key
+        self._hosts: set[str] = set()  # values of Host found good
+        self._parse = (
+            0, min(limits.line, 1 << 20), limits.fields, limits.field_size,
+            bool(cfg.permit_unconventional_http_method), False,
+        )  # fmt: skip
+
+    def read(self, data: bytes, conn: Connection) -> Request | None:
+        """The request at the start of `data`, or None if its head is not all there yet. Raises Refusal."""
+        if self._always_strict:
+            return self.strict.read(data, conn)
+        try:
+            head = parse_request_fast(data, *self._parse)
+        except IncompleteError:
+            self.strict.check_unfinished(data)
+            return None
+        except ValueError:  # every other verdict of the parser
+            return self.strict.read(data, conn)
+        return self._accept(head, data, conn) or self.strict.read(data, conn)
+
+    def _accept(self, head: Any, data: bytes, conn: Connection) -> Request | None:
+        """The Request, or None if there is anything about this head that the strict parser should judge."""
+        method, target, consumed = head.method, head.path, head.consumed
+        if not self._is_plain(method, target, data, consumed):
+            return None
+        environ = conn.service.base.copy()
+        specials = self._variables(head.headers, environ)
+        request = self._begin(method, target, environ)
+        request.consumed = consumed
+        if head.minor_version == 0:
+            request.http11 = False
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        if head.connection_close >= 0 or not request.http11:
+            request.keep_alive = wants_keep_alive(environ.get("HTTP_CONNECTION", ""), request.http11)
+        if environ.get("HTTP_HOST") not in self._hosts:
+            self._learn_host(environ, http11=request.http11)
+        if specials and not self._apply(specials, request, conn):
+            return None
+        return request
+
+    def _is_plain(self, method: bytes, target: bytes, data: bytes, consumed: int) -> bool:
+        """True if the parser's kindness had nothing to forgive in this head."""
+        return (
+            # One space on each side of the target and nothing before the method.
+            data.startswith(b" HTTP/1.", len(method) + len(target) + 1)
+            # Every LF has its CR: the parser takes no CR that is not followed by LF.
+            and data.count(b"\r", 0, consumed) == data.count(b"\n", 0, consumed)
+            # No line of it can be over the limit: the parser measures lines without the blanks around values.
+            and consumed <= self._limits.field_size
+            and target[0] == _SLASH
+            and b"#" not in target
+            and target.isascii()
+        )
+
+    def _variables(
+        self, headers: Iterable[tuple[bytes, bytes]], environ: Environ
+    ) -> list[tuple[bytes, bytes]]:
+        """Put plain headers into the environ; returns the others."""
+        keys, specials = self._keys, []
+        for name, value in headers:
+            key = keys.get(name) or self._learn(name)
+            if not key:
+                specials.append((name, value))
+            elif key in environ:
+                environ[key] += "," + str(value, "latin-1")
+            else:
+                environ[key] = str(value, "latin-1")
+        return specials
+
+    def _begin(self, method: bytes, target: bytes, environ: Environ) -> Request:
+        uri = str(target, "ascii")
+        path, _, environ["QUERY_STRING"] = uri.partition("?")
+        if "%" in path:
+            path = unquote_to_bytes(path).decode("latin-1")
+        environ["REQUEST_METHOD"] = name = self._methods.get(method) or str(method, "ascii")
+        environ["RAW_URI"] = uri
+        environ["PATH_INFO"] = path
+        return Request(name, uri, path, environ)
+
+    def _learn(self, name: bytes) -> str:
+        """The environ key of a header seen for the first time, or "" if it needs a closer look each time."""
+        upper = name.upper()
+        if upper in self._special or b"_" in upper or not upper:
+            return ""
+        key = upper.decode("ascii").replace("-", "_")
+        if key != "CONTENT_TYPE":
+            key = "HTTP_" + key
+        if len(self._keys) < _KNOWN_NAMES:  # a client that invents names must not fill the memory
+            self._keys[name] = key
+        return key
+
+    def _learn_host(self, environ: Environ, *, http11: bool) -> None:
+        host = environ.get("HTTP_HOST")
+        check_host(host, http11=http11)
+        if host is not None and len(self._hosts) < _KNOWN_NAMES:
+            self._hosts.add(host)
+
+    def _apply(self, specials: list[tuple[bytes, bytes]], request: Request, conn: Connection) -> bool:
+        """What the headers in `specials` mean. False: let the strict parser judge."""
+        environ = request.environ
+        schemes = 0
+        for name, value in specials:
+            upper, text = name.upper(), str(value, "latin-1")
+            key = upper.decode("ascii").replace("-", "_")
+            key = key if key == "CONTENT_LENGTH" else "HTTP_" + key
+            if key in environ or not upper:
+                return False
+            if upper in _SPECIAL:
+                good = self._framing(upper, text, request)
+            elif upper in self._schemes:
+                # A proxy says how its client spoke; from anybody else it is a header like any other.
+                good = True
+                if self.strict.trusts(conn.peer):
+                    schemes += 1
+                    environ["wsgi.url_scheme"] = "https" if text == self._schemes[upper] else "http"
+            else:
+                good = False
+            if not good:
+                return False
+            environ[key] = text
+        return schemes < 2
+
+    def _framing(self, upper: bytes, text: str, request: Request) -> bool:
+        """Content-Length, Transfer-Encoding, Expect or Upgrade. The parser has refused the first two together."""
+        if upper == b"CONTENT-LENGTH":
+            # Up to 18 digits is below 2**63: nobody down the line wraps around.
+            if not (text.isascii() and text.isdigit() and len(text) <= 18):
+                return False
+            request.length = int(text)
+        elif upper == b"TRANSFER-ENCODING":
+            if text.lower() != "chunked" or not request.http11:
+                return False
+            request.length = CHUNKED
+        elif upper == b"EXPECT":
+            request.expect = request.http11
+            return text.lower() == "100-continue"
+        else:
+            request.upgrade = "upgrade" in request.environ.get("HTTP_CONNECTION", "").lower()
+        return True

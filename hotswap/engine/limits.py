@@ -1,0 +1,60 @@
+"""Every bound of the engine in one value, read once from the settings (a gunicorn `Config` answers slowly)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+#: gunicorn's own ceilings, see `gunicorn.http.message`.
+MAX_LINE = 8190
+MAX_FIELDS = 32768
+DEFAULT_FIELD_SIZE = 8190
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    threads: int = 64
+    keepalive: float = 75.0
+    connections: int = 1000
+    line: int = 4094
+    fields: int = 100
+    field_size: int = DEFAULT_FIELD_SIZE
+    body_buffer: int = 1 << 20
+    head_timeout: float = 30.0
+    body_timeout: float = 30.0
+    write_timeout: float = 60.0
+    drain_linger: float = 0.5
+    fin_timeout: float = 2.0
+    #: How much of a request body nobody read is thrown away before the connection is closed instead.
+    unread_body: int = 1 << 16
+    #: How many unserved bytes a connection may carry to another process.
+    movable: int = 1 << 16
+    #: How many connections are accepted, given or adopted in one go.
+    turn: int = 64
+
+    @property
+    def head(self) -> int:
+        """The largest head there can be, in bytes."""
+        return self.line + self.fields * (self.field_size + 2) + 4
+
+    @property
+    def uploads(self) -> int:
+        """How many threads may wait for request bodies at once: never all of them."""
+        return max(1, self.threads // 2)
+
+
+def from_settings(cfg: Any) -> Limits:
+    """The limits that a gunicorn-like `cfg` asks for; what it does not know keeps its default."""
+    line, fields, size = cfg.limit_request_line, cfg.limit_request_fields, cfg.limit_request_field_size
+    return Limits(
+        threads=max(1, cfg.threads),
+        keepalive=float(cfg.keepalive),
+        connections=max(1, cfg.worker_connections),
+        # gunicorn: 0 is "no limit", negative or too large is its ceiling.
+        line=1 << 20 if line == 0 else line if 0 < line < MAX_LINE else MAX_LINE,
+        fields=fields if 0 < fields <= MAX_FIELDS else MAX_FIELDS,
+        field_size=size if size > 0 else DEFAULT_FIELD_SIZE,
+        body_buffer=getattr(cfg, "body_buffer", 1 << 20),
+    )

@@ -1,0 +1,192 @@
+"""Request bodies: collected by the loop, read by threads, left unread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from hotswap.engine.body import ChunkScan
+from tests.engine.apps import Environ, Gate, Start, echo, hello
+from tests.engine.rig import Rig, request
+
+MakeRig = Callable[..., Rig]
+
+
+def post(body: bytes, *headers: str) -> bytes:
+    return request("/", f"Content-Length: {len(body)}", *headers, method="POST", body=body)
+
+
+def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
+    coded = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return request("/", "Transfer-Encoding: chunked", method="POST", body=coded + b"0\r\n" + trailer + b"\r\n")
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 70_000, (1 << 20) - 1, (1 << 20) + 1, 3 << 20])
+def test_content_length(rig: MakeRig, size: int) -> None:
+    """Bodies below and above what the loop collects arrive whole, and the connection goes on."""
+    client = rig(echo).connect()
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    for _ in range(2):
+        client.send(post(body))
+        assert client.read().body == body
+
+
+@pytest.mark.parametrize("size", [1, 100, 70_000, (1 << 20) + 1])
+def test_chunked(rig: MakeRig, size: int) -> None:
+    """Chunked bodies of any size are decoded, with trailers and extensions ignored."""
+    client = rig(echo).connect()
+    client.send(chunked(b"y" * size, b"z", trailer=b"X-Check: 1\r\n") + chunked(b"next"))
+    assert client.read().body == b"y" * size + b"z"
+    assert client.read().body == b"next"
+
+
+def test_a_body_may_come_in_pieces_with_a_request_behind_it(rig: MakeRig) -> None:
+    """Byte by byte, with a pipelined request glued to its end."""
+    client = rig(echo).connect()
+    data = chunked(b"abc", b"defg") + post(b"1234")
+    for at in range(len(data)):
+        client.send(data[at : at + 1])
+    assert client.read().body == b"abcdefg"
+    assert client.read().body == b"1234"
+
+
+def test_a_slow_upload_holds_no_thread(rig: MakeRig) -> None:
+    """Ten half-sent bodies with one thread: other clients are answered."""
+    make = rig(echo, settings={"threads": 1})
+    slow = [make.connect() for _ in range(10)]
+    for client in slow:
+        client.send(post(b"0123456789")[:-5])
+    assert make.get("/").status == 200
+    for client in slow:
+        client.send(b"56789")
+        assert client.read().body == b"0123456789"
+
+
+def test_at_most_half_of_the_threads_wait_for_uploads(rig: MakeRig) -> None:
+    """With all upload threads waiting for slow clients, a blocking request still gets a thread, and uploads end well."""
+    gate = Gate()
+    make = rig(lambda e, s: gate(e, s) if e["PATH_INFO"] == "/wait" else echo(e, s), settings={"threads": 4}, body_buffer=10)
+    slow = [make.connect() for _ in range(8)]
+    for client in slow:
+        client.send(post(b"0123456789ab")[:-5])
+    blocked = make.connect()
+    blocked.send(request("/wait"))
+    gate.wait_entered()
+    gate.open()
+    assert blocked.read().body == b"/wait"
+    for client in slow:
+        client.send(b"789ab")
+        assert client.read().body == b"0123456789ab"
+
+
+def test_continue_is_sent_when_the_application_reads(rig: MakeRig) -> None:
+    """`Expect: 100-continue` is answered with 100 at the first read, then the body is read."""
+    client = rig(echo).connect()
+    data = post(b"hello", "Expect: 100-continue")
+    client.send(data[:-5])
+    assert client.head().status == 100
+    client.send(data[-5:])
+    assert client.read().body == b"hello"
+    assert client.get("/").status == 200
+
+
+def test_continue_is_not_sent_when_the_application_does_not_read(rig: MakeRig) -> None:
+    """The final answer comes instead of 100, and the connection closes: the client may or may not send the body now."""
+    client = rig(hello).connect()
+    client.send(post(b"hello", "Expect: 100-continue")[:-5])
+    answer = client.read()
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert client.closed()
+
+
+def test_an_unknown_expectation_is_417(rig: MakeRig) -> None:
+    """Anything but 100-continue cannot be met."""
+    assert rig(hello).get("/", "Expect: a-miracle").status == 417
+
+
+def test_an_unread_small_body_does_not_cost_the_connection(rig: MakeRig) -> None:
+    """A body the application ignores is thrown away, whether the loop collected it or a thread would have."""
+    client = rig(hello, body_buffer=10).connect()
+    for size in (5, 50):
+        client.send(post(b"x" * size))
+        assert "connection" not in client.read().headers
+    assert client.get("/after").body == b"/after"
+
+
+def test_an_unread_large_body_closes_the_connection(rig: MakeRig) -> None:
+    """More than is thrown away: the answer says close and arrives whole although the client still sends."""
+    client = rig(hello, body_buffer=1000).connect()
+    client.send(request("/", "Content-Length: 10000000", method="POST", body=b"x" * 100_000))
+    answer = client.read()
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert client.closed()
+
+
+@pytest.mark.parametrize("sent", [b"", b"5\r\nab"])
+@pytest.mark.parametrize("body_buffer", [10, 1000])
+def test_a_client_that_leaves_in_the_middle_of_its_body(rig: MakeRig, sent: bytes, body_buffer: int) -> None:
+    """It ends that connection and nothing else, collected or streamed."""
+    make = rig(echo, body_buffer=body_buffer)
+    client = make.connect()
+    headers = ("Transfer-Encoding: chunked",) if sent else ("Content-Length: 100",)
+    client.send(request("/", *headers, method="POST", body=sent or b"x" * 20))
+    client.reset()
+    make.wait_idle()
+    assert make.get("/").status == 200
+
+
+@pytest.mark.parametrize("body_buffer", [1, 1000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x\r\n", b"-1\r\n", b"5\r\nhello!!0\r\n\r\n", b"5 \r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n",
+        b"5;a\rb\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"\r\n", b"+5\r\nhello\r\n0\r\n\r\n", b"5_0\r\n" + b"x" * 80,
+        b"5\r\nhello\r\n0\r\nHost: a\r\n\r\n", b"5\r\nhello\r\n0\r\nbad trailer\r\n\r\n", b"fffffffffffffffff" * 1200,
+    ],
+)  # fmt: skip
+def test_malformed_chunks_are_refused(rig: MakeRig, body: bytes, body_buffer: int) -> None:
+    """Every trick with chunk sizes, extensions, line ends and trailers gets 400 and a close."""
+    client = rig(echo, body_buffer=body_buffer).connect()
+    client.send(request("/", "Transfer-Encoding: chunked", method="POST", body=body))
+    answer = client.read()
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert client.closed()
+
+
+def test_a_body_that_stops_coming_is_408(rig: MakeRig) -> None:
+    """After the body deadline the client is told so, collected or streamed."""
+    for body_buffer in (10, 1000):
+        client = rig(echo, body_timeout=0.1, body_buffer=body_buffer).connect()
+        client.send(post(b"x" * 100)[:-50])
+        assert client.read().status == 408
+        assert client.closed()
+
+
+def test_wsgi_input_is_a_file(rig: MakeRig) -> None:
+    """read, readline, readlines and iteration work on collected and on streamed bodies."""
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        file = environ["wsgi.input"]
+        parts = [file.read(2), file.readline(), file.readline(3), next(iter(file)), *file.readlines(), file.read()]
+        start_response("200 OK", [])
+        return [b"|".join(parts)]
+
+    for body_buffer in (5, 1000):
+        client = rig(app, body_buffer=body_buffer).connect()
+        client.send(post(b"ab1\nlonger\nx\ny\nz"))
+        assert client.read().body == b"ab|1\n|lon|ger\n|x\n|y\n|z|"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+def test_chunk_scan_finds_the_end_however_it_is_cut(size: int) -> None:
+    """The scanner says where the body ends at exactly the byte, for every way to cut it."""
+    body = b"3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nA: b\r\n\r\n"
+    data = body + b"GET"
+    scan, end = ChunkScan(), -1
+    for start in range(0, len(data), size):
+        end = scan.feed(data[start : start + size])
+        if end >= 0:
+            end += start
+            break
+    assert end == len(body)

@@ -1,0 +1,398 @@
+"""leave, adopt, resume, hammer: every connection is handed over exactly once, or finished, and none is forgotten."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+import pytest
+
+from hotswap.engine import Moved
+from tests.engine.apps import Environ, Gate, Start, echo, hello
+from tests.engine.rig import Client, Rig, request
+from tests.eventually import eventually
+
+MakeRig = Callable[..., Rig]
+
+
+class Successor:
+    """Takes what is given, and gives it to a second engine; remembers every hand-out."""
+
+    def __init__(self, rig: Rig | None = None, takes: Callable[[Moved], bool] = lambda moved: True) -> None:
+        self.moved: list[Moved] = []
+        self.batches: list[int] = []
+        self._rig = rig
+        self._takes = takes
+
+    def give(self, offers: list[Moved]) -> list[Moved]:
+        self.batches.append(len(offers))
+        taken = [moved for moved in offers if self._takes(moved)]
+        self.moved += taken
+        if self._rig is not None:
+            self._rig.engine.adopt(taken)
+        return [moved for moved in offers if moved not in taken]
+
+    def close(self) -> None:
+        for moved in self.moved:
+            moved.sock.close()
+
+
+def test_idle_connections_move_and_are_never_closed(rig: MakeRig) -> None:
+    """200 kept connections are answered by the second engine, in batches of at most 64, each handed out once."""
+    old, new = rig(hello), rig(hello)
+    clients = [old.connect() for _ in range(200)]
+    for client in clients:
+        client.get("/old")
+    successor = Successor(new)
+    old.engine.leave(successor.give)
+    assert sum(successor.batches) == 200
+    assert max(successor.batches) <= 64
+    assert old.engine.idle
+    for client in clients:
+        assert client.get("/new").body == b"/new"
+    assert new.engine.counters.requests == 200
+    assert (old.engine.counters.handed_over, new.engine.counters.adopted) == (200, 200)
+
+
+def test_what_waits_in_the_backlog_moves_too(rig: MakeRig) -> None:
+    """Connections that the old engine had not accepted when it left are not left in the listener."""
+    old, new = rig(hello), rig(hello)
+    clients = [old.connect() for _ in range(50)]
+    old.engine.leave(Successor(new).give)
+    for client in clients:
+        assert client.get("/x").body == b"/x"
+    assert new.engine.counters.requests == 50
+
+
+def test_a_half_read_head_travels(rig: MakeRig) -> None:
+    """A request sent in two halves across the change is answered by the one that has its second half."""
+    old, new = rig(hello), rig(hello)
+    client = old.connect()
+    client.get()
+    data = request("/split", "X-Header: value")
+    client.send(data[:20])
+    eventually(lambda: any(conn.data for conn in old.engine._core.live))
+    successor = Successor(new)
+    old.engine.leave(successor.give)
+    assert successor.moved[0].data == data[:20]
+    client.send(data[20:])
+    assert client.read().body == b"/split"
+    assert new.engine.counters.requests == 1
+
+
+def test_whole_requests_among_the_bytes_are_served_at_once(rig: MakeRig) -> None:
+    """Adopted with two requests and a half: epoll will not say anything about the first two."""
+    make = rig(hello)
+    third = request("/3")
+    client = make.adopted(request("/1") + request("/2") + third[:5])
+    assert client.read().body == b"/1"
+    assert client.read().body == b"/2"
+    client.send(third[5:])
+    assert client.read().body == b"/3"
+
+
+def test_a_busy_connection_moves_when_it_is_done(rig: MakeRig) -> None:
+    """Its request is answered as if nothing happened, without Connection: close, and the next is the successor's."""
+    gate = Gate()
+    old, new = rig(gate), rig(hello)
+    client = old.connect()
+    client.send(request("/wait"))
+    gate.wait_entered()
+    old.engine.leave(Successor(new).give)
+    assert not old.engine.idle
+    assert [(one.method, one.path) for one in old.engine.in_flight()] == [("GET", "/wait")]
+    gate.open()
+    answer = client.read()
+    assert answer.body == b"/wait"
+    assert "connection" not in answer.headers
+    assert client.get("/next").body == b"/next"
+    old.wait_idle()
+    assert new.engine.counters.requests == 1
+
+
+def test_a_half_read_body_is_finished_first(rig: MakeRig) -> None:
+    """Collected or streamed: the upload is answered by the one that began it, then the connection moves."""
+    for body_buffer in (5, 1000):
+        old, new = rig(echo, body_buffer=body_buffer), rig(hello)
+        client = old.connect()
+        client.send(request("/", "Content-Length: 20", method="POST", body=b"x" * 10))
+        eventually(lambda engine=old.engine: engine.in_flight())
+        old.engine.leave(Successor(new).give)
+        assert not old.engine.idle
+        client.send(b"y" * 10)
+        assert client.read().body == b"x" * 10 + b"y" * 10
+        assert client.get("/next").body == b"/next"
+        old.wait_idle()
+
+
+def test_an_answer_half_written_is_finished_first(rig: MakeRig) -> None:
+    """A slow reader gets its whole answer, then its connection moves."""
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [bytes(20_000_000)]
+
+    old, new = rig(app), rig(hello)
+    client = old.connect()
+    client.send(request())
+    client.head()
+    old.engine.leave(Successor(new).give)
+    assert not old.engine.idle
+    client._exactly(20_000_000)
+    assert client.get("/next").body == b"/next"
+    old.wait_idle()
+
+
+def test_pipelined_requests_travel_or_are_served(rig: MakeRig) -> None:
+    """Behind a stuck request wait three more: all are answered in order, by whichever engine."""
+    gate = Gate()
+    old, new = rig(gate), rig(hello)
+    client = old.connect()
+    client.send(request("/wait") + request("/1") + request("/2") + request("/3"))
+    gate.wait_entered()
+    old.engine.leave(Successor(new).give)
+    gate.open()
+    assert [client.read().body for _ in range(4)] == [b"/wait", b"/1", b"/2", b"/3"]
+    assert new.engine.counters.requests == 3
+
+
+def test_more_bytes_than_may_travel_are_served_first(rig: MakeRig) -> None:
+    """With more than 64 KiB of requests read, the old engine works until what is left can move."""
+    gate = Gate()
+    old, new = rig(gate, movable=1000), rig(hello)
+    client = old.connect()
+    client.send(request("/wait") + b"".join(request(f"/{n}") for n in range(100)))
+    gate.wait_entered()
+    successor = Successor(new)
+    old.engine.leave(successor.give)
+    gate.open()
+    assert client.read().body == b"/wait"
+    assert [client.read().body for _ in range(100)] == [b"/%d" % n for n in range(100)]
+    assert 0 < len(successor.moved[0].data) <= 1000
+
+
+def test_what_is_not_taken_drains(rig: MakeRig) -> None:
+    """Refused connections are answered once more, with close, or closed after a moment."""
+    old, new = rig(hello, drain_linger=0.3), rig(hello)
+    clients = [old.connect() for _ in range(4)]
+    for client in clients:
+        client.get()
+    ports = {clients[0].sock.getsockname()[1], clients[1].sock.getsockname()[1]}
+    successor = Successor(new, takes=lambda moved: moved.peer[1] in ports)
+    old.engine.leave(successor.give)
+    assert clients[0].get("/new").body == b"/new"
+    answer = clients[2].get("/last")
+    assert (answer.body, answer.headers["connection"]) == (b"/last", "close")
+    assert clients[2].closed()
+    assert clients[3].closed()
+    for client in clients[2:]:
+        client.close()
+    old.wait_idle()
+
+
+def test_a_give_that_raises_loses_nothing(rig: MakeRig) -> None:
+    """The exception is logged, the connections drain."""
+
+    def give(offers: list[Moved]) -> list[Moved]:
+        raise RuntimeError("no exchange")
+
+    make = rig(hello)
+    make.expected_exceptions = 1
+    client = make.connect()
+    client.get()
+    make.engine.leave(give)
+    assert client.get("/last").headers["connection"] == "close"
+
+
+def test_draining_answers_what_is_on_the_wire(rig: MakeRig) -> None:
+    """leave(None): a request that arrives within the linger is answered with close; an idle connection gets a FIN."""
+    make = rig(hello, drain_linger=0.3)
+    idle, asking = make.connect(), make.connect()
+    idle.get()
+    asking.get()
+    begin = monotonic()
+    make.engine.leave(None)
+    answer = asking.get("/last")
+    assert (answer.body, answer.headers["connection"]) == (b"/last", "close")
+    assert asking.closed()
+    assert idle.closed()
+    assert monotonic() - begin >= 0.3
+    idle.close()
+    asking.close()
+    make.wait_idle()
+
+
+def test_draining_answers_all_that_was_pipelined(rig: MakeRig) -> None:
+    """Only the last of them carries Connection: close."""
+    gate = Gate()
+    make = rig(gate)
+    client = make.connect()
+    client.send(request("/wait") + request("/1") + request("/2"))
+    gate.wait_entered()
+    make.engine.leave(None)
+    gate.open()
+    answers = [client.read() for _ in range(3)]
+    assert [answer.body for answer in answers] == [b"/wait", b"/1", b"/2"]
+    assert ["connection" in answer.headers for answer in answers] == [False, False, True]
+    assert client.closed()
+
+
+def test_leave_may_change_its_mind(rig: MakeRig) -> None:
+    """What drains can still be given; what was to be given can still drain; and then all comes back."""
+    old, new = rig(hello), rig(hello)
+    clients = [old.connect() for _ in range(3)]
+    for client in clients:
+        client.get()
+    nobody = Successor(takes=lambda moved: False)
+    old.engine.leave(nobody.give)
+    assert sum(nobody.batches) == 3
+    old.engine.leave(None)
+    old.engine.resume()
+    for client in clients:
+        assert "connection" not in client.get("/still").headers
+    assert old.get("/accepted").body == b"/accepted"
+    old.engine.leave(Successor(new).give)
+    for client in clients:
+        assert client.get("/moved").body == b"/moved"
+
+
+def test_resume_accepts_again(rig: MakeRig) -> None:
+    """After leave nobody accepts; after resume what waited is answered."""
+    make = rig(hello)
+    make.engine.leave(Successor().give)
+    client = make.connect()
+    client.send(request("/waits"))
+    make.engine.resume()
+    assert client.read().body == b"/waits"
+
+
+def test_a_connection_for_an_unknown_listener_is_closed(rig: MakeRig) -> None:
+    """With a warning that names it."""
+    import socket
+
+    make = rig(hello)
+    ours, theirs = socket.socketpair()
+    make.engine.adopt([Moved(theirs, "other", "")])
+    client = Client(ours)
+    assert client.closed()
+    client.close()
+    assert "other" in make.log.said("warning")[0]
+
+
+def test_hammer_cuts_what_runs_and_says_what(rig: MakeRig) -> None:
+    """Idle, busy, uploading and writing connections end; the requests among them are named."""
+    gate = Gate()
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "POST":
+            return echo(environ, start_response)
+        if environ["PATH_INFO"] == "/large":
+            start_response("200 OK", [])
+            return [bytes(20_000_000)]
+        return gate(environ, start_response)
+
+    make = rig(app)
+    idle, busy, upload, large = (make.connect() for _ in range(4))
+    idle.get()
+    busy.send(request("/wait"))
+    gate.wait_entered()
+    upload.send(request("/up", "Content-Length: 9000000", method="POST"))
+    large.send(request("/large"))
+    large.head()
+    eventually(lambda: len(make.engine.in_flight()) == 3)
+    make.engine.leave(None)
+    cut = make.engine.hammer()
+    assert sorted((one.method, one.path) for one in cut) == [("GET", "/large"), ("GET", "/wait"), ("POST", "/up")]
+    assert all(one.peer[0] == "127.0.0.1" and one.started <= monotonic() for one in cut)
+    assert idle.closed()
+    assert busy.closed()
+    gate.open()
+    make.wait_idle()
+
+
+def test_changed_is_called_when_all_is_gone(rig: MakeRig) -> None:
+    """Without leaving too: whoever waits for the last connection to end hears of it."""
+    make = rig(hello)
+    client = make.connect()
+    client.get()
+    client.close()
+    make.wait_idle()
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_a_thread_that_finishes_during_the_sweep(rig: MakeRig, attempt: int) -> None:
+    """Eight stuck calls are let go at the very moment of leave(): each connection is handed out exactly once."""
+    gate = Gate()
+    old, new = rig(gate), rig(hello)
+    clients = [old.connect() for _ in range(8)]
+    for client in clients:
+        client.send(request("/wait"))
+    gate.wait_entered(8)
+    successor = Successor(new)
+    opener = threading.Thread(target=gate.open)
+    opener.start()
+    old.engine.leave(successor.give)
+    opener.join()
+    for client in clients:
+        assert client.read().body == b"/wait"
+    old.wait_idle()
+    assert len({id(moved.sock) for moved in successor.moved}) == len(successor.moved) == 8
+    for client in clients:
+        assert client.get("/after").body == b"/after"
+
+
+def test_back_and_forth_under_load(rig: MakeRig) -> None:
+    """Connections are moved between two engines forty times while eight clients send: every request is answered, in order,
+    no connection is closed."""
+    engines = [rig(hello), rig(hello)]
+    failures: list[BaseException] = []
+    stop = threading.Event()
+    counts = [0] * 8
+
+    def send(number: int) -> None:
+        client = engines[0].connect()
+        try:
+            while not stop.is_set():
+                assert client.get(f"/{number}/{counts[number]}").body == f"/{number}/{counts[number]}".encode()
+                counts[number] += 1
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: min(counts) > 5)
+    for turn in range(40):
+        here, there = engines[turn % 2], engines[(turn + 1) % 2]
+        if turn:
+            there.engine.resume()
+        here.engine.leave(Successor(there).give)
+        mark = min(counts)
+        eventually(lambda mark=mark: min(counts) > mark or failures)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert not failures
+    assert sum(one.engine.counters.accepted for one in engines) == 8
+
+
+def test_slow_calls_move_back_and_forth(rig: MakeRig) -> None:
+    """As above with calls that block, so that most connections become idle in threads that do not lead."""
+    import select
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        select.select([], [], [], 0.003)
+        return hello(environ, start_response)
+
+    engines = [rig(app), rig(app)]
+    clients = [engines[0].connect() for _ in range(8)]
+    for turn in range(20):
+        here, there = engines[turn % 2], engines[(turn + 1) % 2]
+        for number, client in enumerate(clients):
+            client.send(request(f"/{turn}/{number}"))
+        if turn:
+            there.engine.resume()
+        here.engine.leave(Successor(there).give)
+        for number, client in enumerate(clients):
+            assert client.read().body == f"/{turn}/{number}".encode()
