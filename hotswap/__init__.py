@@ -1,0 +1,60 @@
+"""hotswap serves a WSGI application and replaces it with its next version without one client noticing.
+
+    import hotswap
+    hotswap.serve(app, "0.0.0.0:4242")
+
+Then `kill -HUP pid` after every deploy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hotswap.birth import HERE as _HERE
+from hotswap.errors import (
+    AddressError,
+    BindError,
+    BootError,
+    HotswapError,
+    NoSuchServer,
+    RestartRefused,
+    SettingError,
+    UsageError,
+)
+from hotswap.events import draining, on, on_signal
+
+if TYPE_CHECKING:
+    from hotswap.server import Server
+    from hotswap.serving import serve
+
+#: The number of this run of the program: 1, and one more after every restart.
+generation = _HERE.generation
+
+__version__ = "0.1.0"
+__all__ = [
+    "AddressError",
+    "BindError",
+    "BootError",
+    "HotswapError",
+    "NoSuchServer",
+    "RestartRefused",
+    "Server",
+    "SettingError",
+    "UsageError",
+    "draining",
+    "generation",
+    "on",
+    "on_signal",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`serve` and `Server` when first asked for: they import gunicorn, which `hotswap status` does not need."""
+    if name not in ("serve", "Server"):
+        raise AttributeError(f"module 'hotswap' has no attribute {name!r}")
+    from hotswap.server import Server
+    from hotswap.serving import serve
+
+    globals().update(serve=serve, Server=Server)
+    return globals()[name]

@@ -1,0 +1,62 @@
+"""Which application answers at which address, and the debugger around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hotswap.errors import UsageError
+from hotswap.settings import Config
+from hotswap.system.addresses import keys, parse_all
+
+WSGIApp = Callable[..., Any]
+Address = str | Sequence[str] | None
+
+
+def addresses_of(app: Any, address: Address) -> Address:
+    """The addresses a call names: its own argument, or the keys of a mapping of address to application.
+
+    Raises UsageError where both are given, or where the mapping is empty.
+    """
+    if not isinstance(app, Mapping):
+        return address
+    if address is not None:
+        raise UsageError("a mapping of address to application says where to serve: leave the second argument out")
+    if not app:
+        raise UsageError("the mapping of address to application is empty: name at least one address")
+    return list(app)
+
+
+def by_key(app: Any, cfg: Config) -> dict[str, WSGIApp]:
+    """The application for each listener, by the key the listener is known by. Raises UsageError, AddressError."""
+    texts = cfg.settings["bind"].get()
+    apps = list(app.values()) if isinstance(app, Mapping) else [app] * len(texts)
+    for each in apps:
+        must_be_wsgi(each)
+    return {key: debugged(each, cfg) for key, each in zip(keys(parse_all(texts)), apps, strict=True)}
+
+
+def must_be_wsgi(app: object) -> None:
+    """Raises UsageError, saying what was found instead, if `app` cannot be a WSGI application."""
+    if isinstance(app, str):
+        raise UsageError(f"{app!r} is a text, not a WSGI application: import it, or use `hotswap run {app}`")
+    if not callable(app):
+        raise UsageError(f"{app!r} is not a WSGI application: it must be callable with (environ, start_response)")
+
+
+def debugged(app: WSGIApp, cfg: Config) -> WSGIApp:
+    """The application inside werkzeug's debugger if `debug=True` asks for it, else itself."""
+    if not cfg.use_debugger:
+        return app
+    from werkzeug.debug import DebuggedApplication
+
+    return DebuggedApplication(app, evalex=cfg.use_evalex)
+
+
+def server_name(bound: str) -> tuple[str, str]:
+    """SERVER_NAME and SERVER_PORT (PEP 3333) of a listener that is bound to this address."""
+    if bound.startswith("unix:"):
+        # What gunicorn answers for a unix socket without a Host header.
+        return bound.removeprefix("unix:"), ""
+    host, _, port = bound.rpartition(":")
+    return host.strip("[]"), port

@@ -1,0 +1,166 @@
+"""What happens when hotswap is imported: a successor takes what its predecessor passed, before the program goes on.
+
+The order matters, because everything after `import hotswap` is the user's program:
+
+1. the first environment and the directory are read, before anything can change them;
+2. `--graceful` leaves `sys.argv`, so that the program's own parser never sees it;
+3. the handoff leaves the environment, and its descriptors become close-on-exec, so that they leak nowhere;
+4. listeners move to descriptor 3, 4, …, before the program opens a file that would get these numbers;
+5. standard error is put back; from here the ready pipe carries a traceback to the predecessor;
+6. handlers that remember stand before the signals are unblocked: a HUP cannot kill a booting successor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from dataclasses import dataclass, field, replace
+from types import FrameType, TracebackType
+
+from hotswap.lifecycle.handoff import VARIABLE, Handoff, HandoffError
+from hotswap.system.predecessor import Predecessor
+from hotswap.system.program import (
+    Origin,
+    Program,
+    describe,
+    first_environ,
+    logical_directory,
+    own_environ,
+    without_graceful,
+)
+from hotswap.system.signals import REMEMBERED
+
+#: Where the first listener stands; systemd has chosen the number.
+FIRST_LISTENER = 3
+
+
+@dataclass
+class Birth:
+    """What this process was born with. `handoff` and `predecessor` are None in generation 1."""
+
+    program: Program
+    origin: Origin
+    handoff: Handoff | None = None
+    predecessor: Predecessor | None = None
+    error: str = ""
+    remembered: deque[int] = field(default_factory=deque)
+
+    @property
+    def generation(self) -> int:
+        return self.origin.generation
+
+    def claim(self) -> Handoff | None:
+        """Hand the handoff out, once: a second `serve()` in the same process starts without it."""
+        handoff, self.handoff = self.handoff, None
+        return handoff
+
+
+def _take() -> Birth:
+    own = dict(own_environ())
+    handoff = Handoff.from_environ(os.environ)
+    environ = first_environ(own, handoff.environment_before if handoff else {}, VARIABLE)
+    directory = logical_directory(environ)
+    how = describe(sys.orig_argv, sys.executable, directory, environ)
+    sys.argv[:] = without_graceful(sys.argv)
+    generation = handoff.generation if handoff else 1
+    birth = Birth(how, Origin(os.getpid(), os.getppid(), generation, own))
+    if handoff is not None:
+        birth.handoff = _settle(handoff)
+        _begin_succession(birth, birth.handoff)
+    return birth
+
+
+def _settle(handoff: Handoff) -> Handoff:
+    """Make every passed descriptor close-on-exec and move the listeners to 3, 4, … where these numbers are free."""
+    for fd in handoff.descriptors():
+        with contextlib.suppress(OSError):
+            os.set_inheritable(fd, False)
+    listeners = tuple(
+        replace(item, fd=_move(item.fd, FIRST_LISTENER + index)) for index, item in enumerate(handoff.listeners)
+    )
+    return replace(handoff, listeners=listeners)
+
+
+def _move(fd: int, wanted: int) -> int:
+    """Give the open file behind `fd` the number `wanted` if that is free; returns the number it has now."""
+    if fd <= wanted:
+        return fd
+    try:
+        got = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, wanted)
+    except OSError:
+        return fd
+    if got != wanted:
+        os.close(got)
+        return fd
+    os.close(fd)
+    return got
+
+
+def _begin_succession(birth: Birth, handoff: Handoff) -> None:
+    birth.predecessor = Predecessor(handoff.predecessor, handoff.ready)
+    _restore_stderr(handoff.stderr, handoff.stderr_pipe, birth.predecessor)
+    birth.predecessor.stage("importing")
+    birth.predecessor.watch_for_hang(handoff.boot_timeout)
+    _report_uncaught(birth.predecessor)
+    if threading.current_thread() is threading.main_thread():
+        _remember_signals(birth.remembered)
+
+
+def _restore_stderr(real: int, pipe: int, predecessor: Predecessor) -> None:
+    """Put the real standard error back in place of the pipe that the predecessor reads.
+
+    We hold the reading end too, so that what was printed before this import met no broken pipe if the predecessor
+    died meanwhile; in that case it is printed now.
+    """
+    if real < 0:
+        return
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    os.dup2(real, 2)
+    os.close(real)
+    if pipe >= 0:
+        if not predecessor.lives:
+            with contextlib.suppress(OSError):
+                os.write(2, os.read(pipe, 65536))
+        os.close(pipe)
+
+
+def _report_uncaught(predecessor: Predecessor) -> None:
+    """Send the traceback of whatever ends the boot over the ready pipe, then print it as always."""
+    before = sys.excepthook
+
+    def report(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        # What the predecessor logs need not stand in the same log twice.
+        if os.getpid() != pid or not predecessor.failed_with(kind, value, trace):
+            before(kind, value, trace)
+
+    pid = os.getpid()
+    sys.excepthook = report
+    predecessor.excepthook = (report, before)
+
+
+def _remember_signals(remembered: deque[int]) -> None:
+    def remember(number: int, frame: FrameType | None) -> None:
+        remembered.append(number)
+
+    for number in REMEMBERED:
+        signal.signal(number, remember)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, REMEMBERED)
+
+
+def _take_or_explain() -> Birth:
+    try:
+        return _take()
+    except HandoffError as error:
+        # The variable is gone by now. Raised by serve(), where somebody reads it, and not from `import hotswap`.
+        birth = _take()
+        birth.error = str(error)
+        return birth
+
+
+HERE = _take_or_explain()

@@ -1,0 +1,77 @@
+"""What others see of a generation: its slot on the scoreboard, process title, pid file, and what systemd is told."""
+
+from __future__ import annotations
+
+import os
+
+from hotswap.lifecycle.states import State
+from hotswap.system import title
+from hotswap.system.notify import Notifier
+from hotswap.system.pidfile import PidFile
+from hotswap.system.scoreboard import Slot
+
+
+class Presence:
+    """Says the same thing everywhere, in the order in which it becomes true."""
+
+    def __init__(
+        self, name: str, generation: int, slot: Slot, pidfile: PidFile | None, notifier: Notifier | None
+    ) -> None:
+        self._name = name
+        self._generation = generation
+        self._slot = slot
+        self._pidfile = pidfile
+        self._notifier = notifier
+        self._where = ""
+
+    def prepare(self, where: str) -> None:
+        """Write the pid file aside, so that nothing can fail any more once this generation serves."""
+        self._where = where
+        if self._pidfile is not None:
+            self._pidfile.prepare(os.getpid())
+
+    def show(self, state: State, busy: int = 0) -> None:
+        """Slot first: it is what other processes decide by; the title is for people."""
+        self._slot.set_state(state.value)
+        words = f"{state.value} {busy}" if busy else state.value
+        title.show(self._name, self._generation, words, self._where)
+
+    def serving(self, first: bool) -> None:
+        """This generation accepts: the pid file may name it. `first`: nobody before us speaks to systemd."""
+        if self._pidfile is not None:
+            self._pidfile.commit()
+        if first and self._notifier is not None:
+            self._notifier.ready(mainpid=os.getpid(), status=f"generation {self._generation} serves {self._where}")
+
+    def restarting(self) -> None:
+        if self._notifier is not None:
+            self._notifier.reloading()
+
+    def restart_failed(self, text: str) -> None:
+        """`systemctl reload` waits for READY, also when there is nothing new to be ready."""
+        if self._notifier is not None:
+            reason = text.strip().splitlines()[-1] if text.strip() else "no reason given"
+            self._notifier.ready(status=f"restart failed, generation {self._generation} serves on: {reason}")
+
+    def handed_to(self, pid: int, generation: int) -> None:
+        """Only the main process is heard by systemd, so it is we who say that it is now the successor."""
+        if self._notifier is not None:
+            self._notifier.ready(mainpid=pid, status=f"generation {generation} serves {self._where}")
+
+    def draining(self) -> None:
+        if self._notifier is not None:
+            self._notifier.stopping()
+
+    def taken_back(self) -> None:
+        """We serve again: the pid file must not name a process that is gone."""
+        if self._pidfile is not None:
+            self._pidfile.take_back(os.getpid())
+        if self._notifier is not None:
+            self._notifier.ready(mainpid=os.getpid(), status=f"generation {self._generation} serves again")
+
+    def gone(self, stopped: bool) -> None:
+        """Nobody serves any more if `stopped`; else the pid file is the successor's already."""
+        if self._pidfile is not None:
+            if stopped:
+                self._pidfile.remove()
+            self._pidfile.abandon()

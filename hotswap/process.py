@@ -1,0 +1,68 @@
+"""What belongs to the whole process while a server runs in it, and is given back when serve() returns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+from hotswap.errors import UsageError
+from hotswap.logs import Log
+from hotswap.settings import Config
+from hotswap.settings.environment import enter
+
+_claimed = threading.Lock()
+
+
+@contextlib.contextmanager
+def claimed() -> Iterator[None]:
+    """One server at a time, on the main thread, because signals arrive there. Raises UsageError."""
+    if threading.current_thread() is not threading.main_thread():
+        raise UsageError(
+            f"serve() was called on the thread {threading.current_thread().name!r}: call it on the main thread, "
+            "which is the one that Python gives signals to"
+        )
+    if not _claimed.acquire(blocking=False):
+        raise UsageError("this process serves already: give serve() a mapping of address to application instead")
+    try:
+        yield
+    finally:
+        _claimed.release()
+
+
+@contextlib.contextmanager
+def switch_interval(seconds: float) -> Iterator[None]:
+    """Let waiting threads have the GIL after `seconds` (sys.setswitchinterval); 0 leaves it as it is."""
+    before = sys.getswitchinterval()
+    if seconds > 0:
+        sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+@contextlib.contextmanager
+def surroundings(cfg: Config) -> Iterator[None]:
+    """Directory, search path and variables as the settings say. The variables are taken back at the end."""
+    before = dict(os.environ)
+    enter(cfg)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def name_threads_that_stay(log: Log) -> None:
+    """Say which threads keep the process alive after serve() has returned: the exit waits for them."""
+    stay = [
+        thread.name
+        for thread in threading.enumerate()
+        if not thread.daemon and thread is not threading.main_thread()
+    ]
+    if stay:
+        log.warning("these threads keep the process alive: %s (end them, or make them daemons)", ", ".join(stay))

@@ -1,0 +1,174 @@
+"""The restarts a generation attempts: at most one at a time, each on the scoreboard from its start to its outcome."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+
+from hotswap.birth import Birth
+from hotswap.errors import HotswapError, RestartRefused
+from hotswap.lifecycle.handoff import Handoff, PassedListener
+from hotswap.lifecycle.states import Event
+from hotswap.logs import Log
+from hotswap.settings import Config
+from hotswap.settings.environment import additions
+from hotswap.succession import Succession
+from hotswap.system import program
+from hotswap.system.exchange import Exchange
+from hotswap.system.listeners import Listener
+from hotswap.system.scoreboard import Scoreboard
+from hotswap.system.successor import Pipes, Successor
+from hotswap.system.waiter import Waiter
+
+
+class Restarts:
+    """Starts successors and keeps what becomes of them.
+
+    `tell(event)` is how a succession's news reach the server. `failure` is the text of the last failure.
+    """
+
+    def __init__(
+        self,
+        birth: Birth,
+        cfg: Config,
+        log: Log,
+        waiter: Waiter,
+        board: Scoreboard,
+        exchange: Exchange,
+        listeners: Sequence[Listener],
+        tell: Callable[[Event], object],
+    ) -> None:
+        self._birth = birth
+        self._cfg = cfg
+        self._log = log
+        self._waiter = waiter
+        self._board = board
+        self._exchange = exchange
+        self._listeners = listeners
+        self._tell = tell
+        self._attempt = 0
+        self._highest = birth.generation
+        self.remembered = False
+        self.failure = ""
+        self.current: Succession | None = None
+
+    @property
+    def succession(self) -> Succession:
+        assert self.current is not None, "the table of transitions leads here only with a successor"
+        return self.current
+
+    def start(self) -> bool:
+        """Start a successor; False, with `failure` set, if that is refused or impossible."""
+        self.remembered = False
+        generation = self._highest + 1
+        self._attempt = self._board.begin_attempt(generation)
+        self.failure = ""
+        try:
+            self.current = self._spawn(generation)
+        except HotswapError as error:
+            self.failure = str(error)
+        except OSError as error:
+            self.failure = f"cannot start a successor ({error.strerror or error}): {self._birth.program.executable}"
+        return not self.failure
+
+    def _spawn(self, generation: int) -> Succession:
+        birth = self._birth
+        refusal = program.refusal(birth.program, birth.origin)
+        if refusal:
+            raise RestartRefused(f"restart refused: {refusal}")
+        # Read anew each time: what they say now is what the next generation gets.
+        overlay = additions(self._cfg)
+        before = {name: birth.program.environ.get(name) for name in overlay}
+
+        def handoff(pipes: Pipes, stderr: int) -> tuple[Mapping[str, str], list[int]]:
+            value = self._handoff(generation, pipes, stderr, before)
+            return value.to_environ(), value.descriptors()
+
+        self._log.info(
+            "starting generation %d: %s in %s", generation, birth.program.executable, birth.program.directory
+        )
+        successor = Successor.start(birth.program, {**birth.program.environ, **overlay}, handoff)
+        self._board.attempt_pid(self._attempt, successor.pid)
+        return Succession(
+            successor, generation, self._waiter, float(self._cfg.boot_timeout), self._on_news, self.stage
+        )
+
+    def _handoff(
+        self, generation: int, pipes: Pipes, stderr: int, before: Mapping[str, str | None]
+    ) -> Handoff:
+        return Handoff(
+            generation=generation,
+            predecessor=os.getpid(),
+            listeners=tuple(
+                PassedListener(listener.key, listener.fileno(), listener.identity) for listener in self._listeners
+            ),
+            exchange_send=self._exchange.send_fd,
+            exchange_receive=self._exchange.receive_fd,
+            ready=pipes.ready_write,
+            stderr=stderr,
+            stderr_pipe=pipes.stderr_read,
+            scoreboard=self._board.fileno(),
+            boot_timeout=float(self._cfg.boot_timeout),
+            environment_before=before,
+        )
+
+    def _on_news(self, event: Event) -> None:
+        if event is Event.FAILED and self.current is not None:
+            self.failure = self.current.why()
+        self._tell(event)
+
+    def stage(self, name: str) -> None:
+        """Put what the successor does now on the scoreboard, for `hotswap restart` to show."""
+        self._board.attempt_stage(self._attempt, name)
+
+    def poll(self) -> None:
+        """Read the ready pipe now."""
+        if self.current is not None:
+            self.current.poll()
+
+    def ready(self) -> Succession:
+        """The successor is ready. A HUP that it remembers itself need not be passed on a second time."""
+        self.stage("ready")
+        if self.succession.takes.get("hup"):
+            self.remembered = False
+        return self.succession
+
+    def succeeded(self) -> Succession:
+        """The successor has taken over."""
+        succession = self.succession
+        succession.settled()
+        self._highest = succession.generation
+        self._board.end_attempt(self._attempt, True, succession.successor.pid, succession.generation)
+        return succession
+
+    def failed(self) -> str:
+        """The attempt is over; returns why."""
+        pid = self.current.successor.pid if self.current is not None else 0
+        self._board.end_attempt(self._attempt, False, pid, self._highest, self.failure)
+        self._forget()
+        return self.failure
+
+    def lost(self) -> None:
+        """The successor had taken over and died: that too is kept as a failed attempt."""
+        self._attempt = self._board.begin_attempt(self._highest)
+        self.failure = f"{self.succession.successor.how_it_ended()} just after it had taken over"
+
+    def stop(self) -> None:
+        """Stop the successor too; SIGTERM ends a booting process and drains one that serves already."""
+        pid = self.succession.successor.pid
+        self._log.info("stopping the successor (pid %d) too", pid)
+        self._board.end_attempt(self._attempt, False, pid, self._highest, "the server was told to stop")
+        self.succession.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.succession.signal(signal.SIGKILL)
+
+    def _forget(self) -> None:
+        if self.current is not None:
+            self.current.close()
+            self.current = None
+
+    def close(self) -> None:
+        """Let go of what there is; a successor that never became ready is killed, for it holds our listeners."""
+        self._forget()

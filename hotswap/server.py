@@ -1,0 +1,422 @@
+"""One generation, from start to exit. Start reading at `Server.run`."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hotswap import applications, boot
+from hotswap.birth import FIRST_LISTENER, HERE
+from hotswap.crew.single import Single
+from hotswap.departure import Departure
+from hotswap.engine import Service
+from hotswap.errors import BootError, HotswapError
+from hotswap.events import CALLBACKS, When, draining
+from hotswap.hooks import ArbiterView
+from hotswap.lifecycle.handoff import Handoff
+from hotswap.lifecycle.states import Action, Event, State
+from hotswap.lifecycle.transitions import transition
+from hotswap.listening import open_listeners
+from hotswap.logs import Log
+from hotswap.presence import Presence
+from hotswap.process import claimed, name_threads_that_stay, surroundings, switch_interval
+from hotswap.restarts import Restarts
+from hotswap.settings import Config, check, from_keywords
+from hotswap.succession import Succession
+from hotswap.system import exchange as wire
+from hotswap.system.notify import Notifier
+from hotswap.system.pidfile import PidFile
+from hotswap.system.processes import signal_process
+from hotswap.system.signals import SignalQueue
+from hotswap.system.waiter import Waiter
+
+#: How often the counters on the scoreboard are brought up to date (seconds).
+REPORT = 1.0
+
+
+class Server:
+    """A WSGI application on one or several addresses, replaced by its next version on SIGHUP.
+
+    `app` is a WSGI callable, or a mapping of address to WSGI callable. `address` is `host:port`, `[v6]:port`, `:port`,
+    `unix:/path`, `unix:@abstract`, `fd://N`, or a sequence of these; default `127.0.0.1:5000`. Keywords are gunicorn's
+    settings, hotswap's own and the arguments of Flask's `app.run()`. Raises UsageError, SettingError or AddressError,
+    before anything is started.
+    """
+
+    def __init__(self, app: Any, address: applications.Address = None, **settings: Any) -> None:
+        self._set_up(from_keywords(settings, applications.addresses_of(app, address)), app)
+
+    @classmethod
+    def from_config(cls, cfg: Config, app: Any) -> Server:
+        """A server of settings that are made already, as `hotswap run` makes them."""
+        server = cls.__new__(cls)
+        server._set_up(cfg, app)
+        return server
+
+    def _set_up(self, cfg: Config, app: Any) -> None:
+        check(cfg)
+        self.cfg = cfg
+        self.generation = HERE.generation
+        self.state = State.BOOTING
+        #: where this server listens, as URLs; known when the step "begin" is called
+        self.listening: list[str] = []
+        self._apps = applications.by_key(app, cfg)
+        self._departure: Departure | None = None
+        self._signals = SignalQueue(HERE.remembered)
+
+    # the story
+
+    def run(self) -> str:
+        """Serve until told to stop ("stopped") or until a successor has taken over ("retired"); returns which.
+
+        Must be called on the main thread. Raises UsageError, BindError or BootError if it cannot become ready. Signal
+        handlers, the wake-up descriptor and the exception hook are given back.
+        """
+        with claimed(), contextlib.ExitStack() as stack:
+            self._boot(stack)
+            self._serve(stack)
+            while self.state is not State.GONE:
+                self._turn()
+            return self._leave()
+
+    def stop(self) -> None:
+        """Drain and stop, as SIGTERM does; from any thread."""
+        self._signals.push(signal.SIGTERM)
+
+    def restart(self) -> None:
+        """Start a successor, as SIGHUP does; from any thread."""
+        self._signals.push(signal.SIGHUP)
+
+    # boot: everything that can fail
+
+    def _boot(self, stack: contextlib.ExitStack) -> None:
+        handoff = HERE.claim()
+        try:
+            if HERE.error:
+                raise BootError(HERE.error)
+            stack.enter_context(surroundings(self.cfg))
+            with boot.reserved(FIRST_LISTENER, len(self._apps)):
+                self._waiter = stack.enter_context(contextlib.closing(Waiter()))
+                self._log = Log(self.cfg, self.generation)
+                self._hooks = ArbiterView(self.cfg, self._log, self._apps)
+                self._call_back("starting", self)
+            self._listen(stack, handoff)
+            self._equip(stack, handoff)
+            self._check()
+            self._presence.prepare(", ".join(self.listening))
+        except Exception as error:
+            if HERE.predecessor is not None:
+                HERE.predecessor.failed_with(type(error), error, error.__traceback__)
+            raise
+
+    def _listen(self, stack: contextlib.ExitStack, handoff: Handoff | None) -> None:
+        self._tell_predecessor("binding")
+        self._listeners = open_listeners(self.cfg, handoff, os.environ, self._log)
+        for listener in self._listeners:
+            stack.callback(listener.close)
+        self.listening = [listener.url for listener in self._listeners]
+        self._hooks.LISTENERS = self._listeners
+
+    def _equip(self, stack: contextlib.ExitStack, handoff: Handoff | None) -> None:
+        """Take or make what a generation needs; it is given back in the opposite order."""
+        wire.raise_nofile_limit()
+        stack.enter_context(switch_interval(self.cfg.switch_interval))
+        name = self.cfg.name or self._listeners[0].bound
+        self._board, self._board_is_shared = boot.open_scoreboard(handoff, self.cfg.run_dir, name)
+        stack.callback(self._board.close)
+        self._slot = self._board.take_slot(self.generation, "server")
+        self._exchange = boot.open_exchange(handoff)
+        stack.callback(self._exchange.close)
+        pidfile = PidFile(self.cfg.pidfile) if self.cfg.pidfile else None
+        notifier = Notifier.from_environ(HERE.origin.environ)
+        self._presence = Presence(self.cfg.proc_name, self.generation, self._slot, pidfile, notifier)
+        self._crew = self._make_crew()
+        self._crew.start()
+        stack.callback(self._crew.stop)
+        self._restarts = Restarts(
+            HERE, self.cfg, self._log, self._waiter, self._board, self._exchange, self._listeners, self._on_news
+        )
+        stack.callback(self._restarts.close)
+
+    def _make_crew(self) -> Single:
+        default = next(iter(self._apps.values()))
+        services = [
+            Service(
+                key=listener.key,
+                sock=listener.sock,
+                app=self._apps.get(listener.key, default),
+                server=applications.server_name(listener.bound),
+            )
+            for listener in self._listeners
+        ]
+        return Single(services, self.cfg, self._log, self._exchange, self._board, self._later, self._look_again)
+
+    def _check(self) -> None:
+        if self.cfg.check:
+            self._tell_predecessor(f"checking {self.cfg.check}")
+            boot.check(self.cfg.check, lambda sock: self._crew.adopt(sock, self._listeners[0].key))
+
+    def _tell_predecessor(self, stage: str) -> None:
+        if HERE.predecessor is not None:
+            HERE.predecessor.stage(stage)
+
+    # serving
+
+    def _serve(self, stack: contextlib.ExitStack) -> None:
+        """Accept first, say so afterwards: whoever hears "ready" may connect at once.
+
+        Until here SIGTERM and SIGINT have their own way, which ends a boot that hangs.
+        """
+        stack.enter_context(self._signals)
+        for address in self.listening:
+            self._call_back("begin", address)
+        draining.clear()
+        self._crew.open()
+        self._dispatch(Event.BOOTED)
+        predecessor, HERE.predecessor = HERE.predecessor, None
+        self._presence.serving(first=predecessor is None or not predecessor.lives)
+        self._log.info("serving at %s", ", ".join(self.listening))
+        if predecessor is not None:
+            predecessor.ready(**self._takes())
+            predecessor.retire()
+            predecessor.close()
+        self._call_back("ready", self)
+        self._waiter.watch(self._signals.fileno(), self._on_signals)
+        # What came while we booted lies in the queue without a byte in the pipe.
+        self._waiter.call(self._on_signals)
+        self._report()
+
+    def _takes(self) -> dict[str, object]:
+        """What we receive over the exchange; the predecessor sends nothing else."""
+        return {
+            "generation": self.generation,
+            # On a scoreboard of our own the predecessor could not see whether we still receive.
+            "exchange": wire.VERSION if self._board_is_shared else 0,
+            "listeners": [listener.key for listener in self._listeners],
+            "hup": signal.SIGHUP in self._signals,
+        }
+
+    def _report(self) -> None:
+        self._crew.report(self._slot)
+        self._waiter.later(REPORT, self._report)
+
+    def _later(self, seconds: float, callback: Callable[[], object]) -> None:
+        """From any thread: call `callback` on the main thread, `seconds` from now."""
+        self._waiter.call(lambda: self._waiter.later(seconds, callback))
+
+    # what happens
+
+    def _turn(self) -> None:
+        """Wait for the next thing and do it. Whatever goes wrong there (a full disk under the pid file, a fault of
+        ours), clients are being served meanwhile: it is logged, and the next thing is waited for."""
+        try:
+            self._waiter.wait()
+        except Exception:  # noqa: BLE001  (see above)
+            self._log.exception("serving on after an error in the main loop")
+
+    def _on_signals(self) -> None:
+        """The ready pipe first: a SIGTERM means something else when the successor has said that it is ready."""
+        for number in self._signals.take():
+            self._restarts.poll()
+            self._log.debug("received %s", number.name)
+            self._call_back_signal(number, "before")
+            self._dispatch(Event(number.name))
+            self._call_back_signal(number, "after")
+
+    def _on_news(self, event: Event) -> None:
+        """The successor's news. Once we leave, whether its exit means anything is the departure's question."""
+        if self._departure is not None:
+            self._departure.look()
+        else:
+            self._dispatch(event)
+
+    def _look_again(self) -> None:
+        """From the engine's threads: there may be nothing left to do."""
+        self._waiter.call(self._look)
+
+    def _look(self) -> None:
+        if self._departure is not None:
+            self._departure.look()
+
+    def _dispatch(self, event: Event) -> None:
+        """Look up what the event does, then do it. The new state is visible before anything is done: another process
+        must not count on us any more when we begin to leave."""
+        step = transition(self.state, event)
+        if step.says:
+            self._log.info("%s", step.says)
+        if step.next is not self.state:
+            self.state = step.next
+            self._presence.show(step.next)
+        for action in step.actions:
+            _ACTIONS[action](self)
+
+    # actions, in the order of a life
+
+    def _start_successor(self) -> None:
+        self._presence.restarting()
+        self._call_back("restarting", self)
+        if not self._restarts.start():
+            self._dispatch(Event.FAILED)
+
+    def _remember(self) -> None:
+        self._restarts.remembered = True
+
+    def _announce_successor(self) -> None:
+        succession = self._restarts.ready()
+        self._presence.handed_to(succession.successor.pid, succession.generation)
+
+    def _report_failure(self) -> None:
+        why = self._restarts.failed()
+        self._log.error("restart failed, generation %d serves on: %s", self.generation, why)
+        self._presence.restart_failed(why)
+        self._call_back("restart_failed", self, why)
+
+    def _start_if_remembered(self) -> None:
+        if self._restarts.remembered:
+            self._dispatch(Event.HUP)
+
+    def _retire(self) -> None:
+        succession = self._restarts.succeeded()
+        takes = succession.takes
+        self._crew.retire(takes.get("listeners", ()) if takes.get("exchange") == wire.VERSION else ())
+        self._log.info("generation %d (pid %d) serves: retiring", succession.generation, succession.successor.pid)
+        self._depart("retiring", float(self.cfg.retire_timeout), succession)
+
+    def _drain(self) -> None:
+        self._log.info("draining: no new connections, finishing what runs")
+        self._presence.draining()
+        self._crew.drain()
+        self._depart("draining", float(self.cfg.graceful_timeout), None)
+        self._release_listeners()
+
+    def _depart(self, step: str, deadline: float, succession: Succession | None) -> None:
+        self._departure = Departure(
+            self._crew, self._board, self._waiter, self._dispatch, self._release_listeners, deadline, succession
+        )
+        draining.set()
+        self._call_back(step, self)
+
+    def _release_listeners(self) -> None:
+        """Close, never shut down: the successor has the same sockets. A path goes only with the whole server."""
+        self._crew.release_listeners()
+        for listener in self._listeners:
+            if self.state is State.DRAINING:
+                listener.remove_path()
+            listener.close()
+
+    def _take_back(self) -> None:
+        if self._departure is not None:
+            self._departure.cancel()
+            self._departure = None
+        self._log.warning("the successor is lost: generation %d serves again", self.generation)
+        self._restarts.lost()
+        self._crew.take_back()
+        draining.clear()
+        self._call_back("resumed", self)
+
+    def _reappear(self) -> None:
+        try:
+            self._presence.taken_back()
+        except HotswapError as error:
+            # We are the last to serve: a pid file that cannot be written must not keep us from it.
+            self._log.error("%s", error)
+
+    def _pass_on(self) -> None:
+        """A HUP for a server that has moved on belongs to whoever serves now, which may not be our own child."""
+        for view in self._board.receivers():
+            if view.role == "server" and signal_process(view.pid, signal.SIGHUP, self._board.alive):
+                self._log.info("SIGHUP passed on to generation %d (pid %d)", view.generation, view.pid)
+                return
+        self._log.warning("SIGHUP while leaving: nobody serves that it could be passed on to")
+
+    def _pass_on_if_remembered(self) -> None:
+        if self._restarts.remembered:
+            self._restarts.remembered = False
+            self._pass_on()
+
+    def _hammer(self) -> None:
+        cut = self._crew.hammer()
+        self._call_back("hammer", self, cut)
+        now = time.monotonic()
+        for request in cut:
+            self._log.warning("cut %s %s after %.1f s", request.method, request.path, now - request.started)
+
+    def _reopen_logs(self) -> None:
+        self._log.reopen()
+        self._log.info("log files reopened")
+
+    def _suspend(self) -> None:
+        self._log.info("suspended by SIGTSTP, until SIGCONT")
+        self._signals.suspend()
+        self._log.info("resumed by SIGCONT")
+
+    # the end
+
+    def _leave(self) -> str:
+        """What is left to do when nothing runs any more; returns what `run` returns."""
+        retired = self._departure is not None and self._departure.succession is not None
+        how = "retired" if retired else "stopped"
+        if self._departure is not None:
+            self._departure.cancel()
+        draining.set()
+        self._crew.report(self._slot)
+        self._presence.gone(stopped=not retired)
+        if retired:
+            # A late one, meant for the server, must not kill what the program does after serve().
+            self._signals.ignore_from_now_on(signal.SIGTERM)
+        else:
+            self._board.unlink()
+        self._log.info("%s", how)
+        self._call_back("stopped", self, how)
+        name_threads_that_stay(self._log)
+        return how
+
+    # callbacks
+
+    def _call_back(self, step: str, *arguments: object) -> None:
+        """Before ready an exception fails the boot; later it is logged, because clients depend on what comes next."""
+        calls = [functools.partial(callback, *arguments) for callback in CALLBACKS.at(step)]
+        for callback in (functools.partial(self._hooks.call, step), *calls):
+            try:
+                callback()
+            except Exception:
+                if self.state is State.BOOTING:
+                    raise
+                self._log.exception("the callback %r at %r failed", callback, step)
+
+    def _call_back_signal(self, number: signal.Signals, when: When) -> None:
+        for callback in CALLBACKS.at_signal(number, when):
+            try:
+                callback(number)
+            except Exception:  # noqa: BLE001
+                # The user's code: no signal may be lost because of it.
+                self._log.exception("the callback %r %s %s failed", callback, when, number.name)
+
+
+_ACTIONS: dict[Action, Callable[[Server], object]] = {
+    Action.IGNORE: lambda server: None,
+    Action.DEFER: lambda server: None,
+    Action.START_SUCCESSOR: Server._start_successor,
+    Action.REMEMBER: Server._remember,
+    Action.START_IF_REMEMBERED: Server._start_if_remembered,
+    Action.PASS_ON: Server._pass_on,
+    Action.PASS_ON_IF_REMEMBERED: Server._pass_on_if_remembered,
+    Action.REAPPEAR: Server._reappear,
+    Action.REPORT_FAILURE: Server._report_failure,
+    Action.ANNOUNCE_SUCCESSOR: Server._announce_successor,
+    Action.STOP_SUCCESSOR: lambda server: server._restarts.stop(),
+    Action.KILL_SUCCESSOR: lambda server: server._restarts.kill(),
+    Action.RETIRE: Server._retire,
+    Action.DRAIN: Server._drain,
+    Action.TAKE_BACK: Server._take_back,
+    Action.HAMMER: Server._hammer,
+    Action.REOPEN_LOGS: Server._reopen_logs,
+    Action.MORE_WORKERS: lambda server: server._log.info("SIGTTIN: single mode has no workers to add"),
+    Action.FEWER_WORKERS: lambda server: server._log.info("SIGTTOU: single mode has no workers to remove"),
+    Action.SUSPEND: Server._suspend,
+}
