@@ -1,0 +1,61 @@
+"""The command line as a whole: help, mistakes, and what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hotswap.cli import COMMANDS, main
+from tests.commands.conftest import Bench
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"]])
+def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command is named."""
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command has help of its own."""
+    with pytest.raises(SystemExit) as caught:
+        main([name, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: hotswap {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [([], "hotswap: a command is missing"), (["reload"], "hotswap: there is no command 'reload'")],
+)
+def test_mistakes(argv: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line that makes no sense shows the usage and exits with 2."""
+    assert main(argv) == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["restart", "stop", "status"])
+def test_looking_at_a_server_does_not_import_one(bench: Bench, name: str) -> None:
+    """What only `hotswap run` needs is not paid for by the commands that an operator types."""
+    code = (
+        "import sys; from hotswap.cli import main; "
+        f"main([{name!r}, 'nobody', '--run-dir', {bench.run_dir!r}]); "
+        "print([name for name in sys.modules if name.startswith(('gunicorn', 'werkzeug', 'hotswap.engine'))])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, env=bench.environ)
+    assert result.stdout == "[]\n"
+
+
+def test_a_closed_pipe(bench: Bench) -> None:
+    """`hotswap status | head -0`: nobody reads, and no traceback says so."""
+    bench.server()
+    command = bench.start("status")
+    assert command.process.stdout is not None
+    command.process.stdout.close()
+    assert command.process.wait(15) == 1
+    assert command.process.stderr is not None
+    assert command.process.stderr.read() == b""
