@@ -31,7 +31,7 @@ class Presence:
             self._pidfile.prepare(os.getpid())
 
     def show(self, state: State, busy: int = 0) -> None:
-        """Slot first: it is what other processes decide by; the title is for people."""
+        """Slot first: it is what other processes decide by; the title is for people, `[draining 3]` with what is left."""
         self._slot.set_state(state.value)
         words = f"{state.value} {busy}" if busy else state.value
         title.show(self._name, self._generation, words, self._where)

@@ -203,6 +203,8 @@ class Server:
 
     def _report(self) -> None:
         self._crew.report(self._slot)
+        if self._departure is not None:
+            self._presence.show(self.state, self._crew.connections)
         self._waiter.later(REPORT, self._report)
 
     def _later(self, seconds: float, callback: Callable[[], object]) -> None:

@@ -50,9 +50,16 @@ def look(pid: int) -> Process | None:
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
+    """Whether it runs; a zombie does not, unless it is only its main thread that has ended and others are left."""
     process = look(pid)
-    return process is not None and not process.zombie
+    return process is not None and (not process.zombie or len(_threads(pid)) > 1)
+
+
+def _threads(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def descendants(pid: int) -> list[Process]:

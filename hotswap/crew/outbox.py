@@ -58,6 +58,11 @@ class Outbox:
             messages, self._messages = self._messages, deque()
         return [moved for message in messages for moved in to_moved(message.passed)]
 
+    @property
+    def connections(self) -> int:
+        """How many connections wait here."""
+        return sum(len(message.passed) for message in tuple(self._messages))
+
     def __len__(self) -> int:
         return len(self._messages)
 

@@ -191,6 +191,11 @@ class Single:
         """Try again what could not be sent."""
         self._outbox.flush()
 
+    @property
+    def connections(self) -> int:
+        """How many connections are here, with those on their way out."""
+        return self.engine.counters.connections + self._outbox.connections
+
     def empty(self) -> bool:
         """Whether nothing is left here to finish or to carry.
 

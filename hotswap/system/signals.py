@@ -106,10 +106,11 @@ class SignalQueue:
         signal.signal(number, signal.SIG_IGN)
 
     def suspend(self) -> None:
-        """Stop this process for real, as SIGTSTP would have (signal(7)); returns after SIGCONT."""
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, self._received.handler)
+        """Stop this process for real, as SIGTSTP would have (signal(7)); returns after SIGCONT.
+
+        By SIGSTOP: the kernel does not stop an orphaned process group for SIGTSTP, and every successor is in one.
+        """
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def _leave_child(self) -> None:
         """In a forked child: default handlers, or its SIGTERM would end up in the parent's pipe."""

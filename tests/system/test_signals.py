@@ -125,7 +125,7 @@ def test_blocked_signals_are_inherited(tmp_path: Path) -> None:
 
 
 def test_suspend_is_a_real_suspend() -> None:
-    """SIGTSTP's default action is taken, and the handler stands again after SIGCONT."""
+    """The process is stopped, also in an orphaned process group; the handler stands after SIGCONT."""
     program = textwrap.dedent(
         """
         import os, signal
