@@ -1,4 +1,4 @@
-"""The exchange: the socket pair through which live connections move between processes (DESIGN section 5).
+"""The exchange: the socket pair through which live connections move between processes.
 
 Only the wire: what a connection on the move is, how a batch of them becomes one message, and how a message is
 sent and received without blocking. Who sends what when is the crew's affair, polling is the engine's.
@@ -36,8 +36,9 @@ _SEND_BUFFER: Final = 8 * 1024 * 1024
 _HEAD: Final = struct.Struct("<HHI")
 _EMPTY: Final = _HEAD.size + len("[]")
 _FD_BYTES: Final = array.array("i").itemsize
-# Room for as many descriptors as any message can carry (SCM_MAX_FD): too little would destroy connections.
-_ANCILLARY: Final = socket.CMSG_SPACE(253 * _FD_BYTES)
+# As many descriptors as any message can carry (unix(7)). Room for fewer would destroy connections.
+_SCM_MAX_FD: Final = 253
+_ANCILLARY: Final = socket.CMSG_SPACE(_SCM_MAX_FD * _FD_BYTES)
 _LATER: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS})
 
 
@@ -165,7 +166,7 @@ class Exchange:
     def _check_room(self, reserve: int) -> None:
         """NoRoom if the next message has more descriptors than are free, BlockingIOError if there is none."""
         room = reserve_fds(reserve)
-        if room >= MAX_FDS:
+        if room >= _SCM_MAX_FD:
             return
         # Without room for ancillary data a peek leaves the descriptors in the queue.
         head = self._receiver.recv(_HEAD.size, socket.MSG_PEEK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import itertools
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from typing import Any
 
 #: More of a traceback than this says nothing more; the predecessor keeps as much of standard error.
 ERROR_LIMIT = 16 * 1024
+#: How many files of a failed start are named.
+FILES_LIMIT = 200
 
 
 class Predecessor:
@@ -51,6 +54,7 @@ class Predecessor:
 
     def failed(self, text: str) -> bool:
         """Tell why we cannot become ready, the exit follows; whether somebody is there to hear it."""
+        self._send({"files": _own_files()})
         return self._send({"error": text[-ERROR_LIMIT:]}) and self.lives
 
     def failed_with(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> bool:
@@ -108,3 +112,13 @@ class Predecessor:
             return os.write(self._ready_fd, line) == len(line)
         except OSError:
             return False
+
+
+def _own_files() -> list[str]:
+    """The files of the program's own modules, for a predecessor that watches files: one of them has to be mended.
+
+    Bounded, because the pipe must have room for the error that follows.
+    """
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    own = (file for file in files if isinstance(file, str) and not file.startswith(os.path.dirname(os.__file__)))
+    return list(itertools.islice((file for file in own if "-packages/" not in file), FILES_LIMIT))

@@ -159,9 +159,12 @@ def _interpreter_line(path: str) -> list[str]:
 _STAYS = "keep a process that stays in front of it, such as start_server (Server::Starter), and let its HUP restart"
 
 
-def refusal(program: Program, origin: Origin) -> str:
-    """Why this process must not be replaced by a successor, as a sentence; "" if it may."""
-    return _cannot_start_again(program) or _exit_would_stop(origin)
+def refusal(program: Program, origin: Origin, *, stays: bool = False) -> str:
+    """Why this process must not be replaced by a successor, as a sentence; "" if it may.
+
+    `stays`: generation 1 does not exit before the server does, so whoever waits for it may.
+    """
+    return _cannot_start_again(program) or _is_anothers(origin) or ("" if stays else _exit_would_stop(origin))
 
 
 def _cannot_start_again(program: Program) -> str:
@@ -175,13 +178,17 @@ def _cannot_start_again(program: Program) -> str:
     return ""
 
 
+def _is_anothers(origin: Origin) -> str:
+    if "SERVER_STARTER_PORT" in origin.environ:
+        return "this process was started by start_server (Server::Starter): send the SIGHUP to start_server"
+    return ""
+
+
 def _exit_would_stop(origin: Origin) -> str:
     """Reasons that lie in who waits for this process. Those about the parent hold for generation 1 only: later
     generations are adopted by pid 1 when their predecessor exits, which means nothing."""
     if origin.pid == 1:
         return f"this process is pid 1, and its exit would end the container: {_STAYS}"
-    if "SERVER_STARTER_PORT" in origin.environ:
-        return "this process was started by start_server (Server::Starter): send the SIGHUP to start_server"
     if origin.generation > 1:
         return ""
     if origin.parent == 1 and _name_of(1) not in _INITS:

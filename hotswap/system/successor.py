@@ -26,6 +26,8 @@ class News:
     stage: str = ""
     error: str = ""
     ready: Mapping[str, Any] | None = None
+    #: of a failed start: the files of the modules it had imported
+    files: tuple[str, ...] = ()
     #: lines that are no message: a stack dump of a hanging boot
     other: list[str] = field(default_factory=list)
 
@@ -107,6 +109,7 @@ class Successor:
         if isinstance(message, dict):
             self.news.stage = message.get("stage", self.news.stage)
             self.news.error = message.get("error", self.news.error)
+            self.news.files = tuple(message.get("files", self.news.files))
             self.news.ready = message.get("ready", self.news.ready)
 
     def copy_stderr(self) -> None:

@@ -1,11 +1,12 @@
-"""kill -9 at every line of some code, one after the other: for what must hold wherever a process dies."""
+"""kill -9, or another process's turn, at every line of some code: for what must hold wherever it comes."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -17,24 +18,38 @@ def killed_at(line: int, scenario: Callable[[], object]) -> bool:
     """
     child = os.fork()
     if not child:
-        sys.settrace(_Countdown(line))
-        scenario()
+        with interrupted_at(line, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            scenario()
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
     return bool(status)
 
 
-class _Countdown:
-    """A trace function (sys.settrace) that ends its process at a line."""
+@contextlib.contextmanager
+def interrupted_at(line: int, interrupt: Callable[[], object]) -> Iterator[Countdown]:
+    """Call `interrupt` before the `line`th line that the block runs in hotswap/system; see `left`."""
+    countdown = Countdown(line, interrupt)
+    sys.settrace(countdown)
+    try:
+        yield countdown
+    finally:
+        sys.settrace(None)
 
-    def __init__(self, left: int) -> None:
-        self._left = left
 
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> _Countdown | None:
+class Countdown:
+    """A trace function (sys.settrace) that does something once, at a line."""
+
+    def __init__(self, left: int, action: Callable[[], object]) -> None:
+        self.left = left
+        self._action = action
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Countdown | None:
         if "/hotswap/system/" not in frame.f_code.co_filename:
             return None
-        self._left -= event == "line"
-        if not self._left:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "line":
+            self.left -= 1
+            if not self.left:
+                sys.settrace(None)
+                self._action()
         return self

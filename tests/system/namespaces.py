@@ -10,6 +10,8 @@ import pytest
 
 from tests.system.puppet import ROOT
 
+_USER = ["unshare", "--user", "--map-root-user"]
+
 _PRELUDE = """
 import os, subprocess, sys
 from hotswap.system.scoreboard import Scoreboard, list_servers
@@ -23,10 +25,8 @@ def run(script: str, *, as_root: bool = False, **environ: str) -> str:
 
     As a rule in a user namespace too, with us as root and nobody else; `as_root`: without, for other users.
     """
-    unshare = ["unshare", "--mount"] if as_root else ["unshare", "--user", "--map-root-user", "--mount"]
-    probe = subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, text=True)
-    if probe.returncode:
-        pytest.skip(f"no mount namespaces here: {probe.stderr.strip()}")
+    unshare = ["unshare", "--mount"] if as_root else [*_USER, "--mount"]
+    _try([*unshare, "mount", "-t", "tmpfs", "none", "/mnt"])
     kept = {name: value for name, value in os.environ.items() if name not in ("XDG_RUNTIME_DIR", "TMPDIR")}
     done = subprocess.run(
         [*unshare, sys.executable, "-c", _PRELUDE + script],
@@ -38,3 +38,16 @@ def run(script: str, *, as_root: bool = False, **environ: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def pid_namespace() -> list[str]:
+    """The command that runs another as pid 1 of a namespace of its own, and ends it with itself."""
+    unshare = [*_USER, "--pid", "--fork", "--kill-child"]
+    _try([*unshare, "true"])
+    return unshare
+
+
+def _try(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no such namespaces here: {done.stderr.strip()}")

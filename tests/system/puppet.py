@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,18 +30,23 @@ for line in sys.stdin:
 
 
 class Puppet:
-    """A Python process with `fds` inherited under their own numbers; killed when its block ends."""
+    """A Python process with `fds` inherited under their own numbers; killed when its block ends.
 
-    def __init__(self, *fds: int, before: Callable[[], object] | None = None, **environ: str) -> None:
+    `within` is a command that runs it, `before` a function that its child runs before it becomes Python.
+    """
+
+    def __init__(
+        self, *fds: int, before: Callable[[], object] | None = None, within: Sequence[str] = ()
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _LOOP],
+            [*within, sys.executable, "-c", _LOOP],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             pass_fds=fds,
             cwd=ROOT,
             preexec_fn=before,  # noqa: PLW1509  (tests have no threads)
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert self._process.stdin
         assert self._process.stdout

@@ -136,6 +136,16 @@ def test_released_slot(board: Scoreboard) -> None:
         assert (view.pid, view.requests) == (other.pid, 0)
 
 
+def test_slot_taken_again(board: Scoreboard) -> None:
+    """A process that takes the slot it had before does not show what it was then."""
+    first = board.take_slot(1, "server")
+    first.set_state("serving")
+    first.release()
+    second = board.take_slot(1, "server")
+    assert second.index == first.index
+    assert board.slots() == []
+
+
 def test_two_slots_of_one_process(board: Scoreboard) -> None:
     """A process that takes two slots gets two: its own lock would not stop it from taking one twice."""
     first, second = board.take_slot(1, "server"), board.take_slot(1, "worker")

@@ -230,6 +230,45 @@ def test_two_servers_race_for_one_dead_name(tmp_path: Path) -> None:
                 board.close()
 
 
+def test_server_started_at_any_line_of_another_ones_start(tmp_path: Path) -> None:
+    """Wherever in a server's start over a dead file another one starts, each has a file of its own."""
+    with Puppet() as other:
+        other.do(
+            f"{IMPORT}\n"
+            "from tests.system.killing import interrupted_at\n"
+            "def rival(directory):\n"
+            "    read, write = os.pipe()\n"
+            "    child = os.fork()\n"
+            "    if child:\n"
+            "        rivals.append(child); os.read(read, 1); os.close(read); os.close(write); return\n"
+            "    import signal\n"
+            "    board = Scoreboard.create(directory, 'x')\n"
+            "    board.take_slot(1, 'server').set_state('serving')\n"
+            "    os.write(write, b'x'); signal.pause()\n"
+            "def start(directory, line):\n"
+            "    with interrupted_at(line, lambda: rival(directory)) as countdown:\n"
+            "        board = Scoreboard.create(directory, 'x')\n"
+            "    board.take_slot(1, 'server').set_state('serving')\n"
+            "    found = list_servers(directory)\n"
+            "    paths = sorted(os.path.basename(one.path) for one in found)\n"
+            "    for one in found: one.close()\n"
+            "    board.close()\n"
+            "    for child in rivals: os.kill(child, 9); os.waitpid(child, 0)\n"
+            "    rivals.clear()\n"
+            "    return paths, countdown.left <= 0\n"
+            "rivals = []"
+        )
+        line, interrupted = 0, True
+        while interrupted:
+            line += 1
+            directory = tmp_path / str(line)
+            directory.mkdir(mode=0o700)
+            (directory / "x.board").write_bytes(b"")
+            paths, interrupted = other.ask(f"start({str(directory)!r}, {line})")
+            assert paths == ["x.board", "x~2.board"][: 1 + interrupted]
+    assert line > 50
+
+
 # Nowhere to write
 
 

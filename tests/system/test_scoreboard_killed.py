@@ -101,6 +101,11 @@ def test_killed_at_any_line_of_an_attempt(tmp_path: Path) -> None:
             number, text = board.last_failure()
             assert text in (old, new)
             assert number <= board.attempt_counter
+            # Whoever sees that an attempt has failed finds its text.
+            assert (
+                number == max(seen.number for seen in board.attempts() if seen.outcome == "failed")
+                or text == new
+            )
             for attempt in board.attempts():
                 assert attempt.stage in ("starting", "importing")
                 assert attempt.pid in (0, 4711)

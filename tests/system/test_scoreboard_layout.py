@@ -72,6 +72,30 @@ def test_writer_killed_at_any_byte(old: bytes, new: bytes, data: st.DataObject) 
     assert twin.read(Plain(after), 0) == new
 
 
+class Overtaken(Plain):
+    """Memory that changes while it is read: the first copy read is half one record, half the next."""
+
+    torn = b""
+
+    def peek(self, at: int, size: int) -> bytes:
+        seen = super().peek(at, size)
+        if size > 4 and self.torn:
+            seen, self.torn = self.torn, b""
+        return seen
+
+
+def test_reader_overtaken_by_two_writes() -> None:
+    """A copy that was written while it was read is not believed; it is read again."""
+    twin, buffer = Twin(8), bytearray(64)
+    for text in (b"first", b"other"):
+        twin.write(buffer, 0, text)
+    memory = Overtaken(buffer)
+    memory.torn = bytes(buffer[8:24]).replace(b"oth", b"thi")
+    assert twin.read(memory, 0) == b"other"
+    buffer[:] = buffer.replace(b"other", b"thirr")
+    assert twin.read(memory, 0) == b""
+
+
 @given(st.binary(min_size=400, max_size=400))
 def test_twin_of_garbage(garbage: bytes) -> None:
     """Random bytes are an empty record or a short one, never an error."""

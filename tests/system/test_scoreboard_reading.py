@@ -11,6 +11,8 @@ import pytest
 
 from hotswap.errors import NoSuchServer
 from hotswap.system.scoreboard import Scoreboard, ScoreboardError, list_servers
+from tests.processes import descendants
+from tests.system import namespaces
 from tests.system.boards import IMPORT, successor
 from tests.system.puppet import Puppet
 
@@ -40,10 +42,10 @@ def test_commands_only_read(board: Scoreboard) -> None:
 
 
 def test_pid_that_is_no_server(board: Scoreboard) -> None:
-    """A pid is a server only if it holds a slot: not a stranger, nor a process that merely has the file open."""
-    with Puppet(board.fileno()) as bystander:
+    """A pid is a server only if it holds a slot: not a stranger, not one that merely has the file open."""
+    with Puppet(board.fileno()) as bystander, Puppet() as stranger:
         bystander.do(f"{IMPORT}; board = Scoreboard.from_fd({board.fileno()})")
-        for pid in (bystander.pid, os.getppid()):
+        for pid in (bystander.pid, stranger.pid, os.getpid()):
             with pytest.raises(NoSuchServer, match=f"pid {pid} is not a hotswap server"):
                 Scoreboard.of_pid(pid)
         bystander.do("board.take_slot(1, 'server').set_state('booting')")
@@ -126,6 +128,30 @@ def test_list_servers(tmp_path: Path) -> None:
         assert sorted(board.name for board in found) == ["one", "two"]
         for board in found:
             board.close()
+
+
+def test_server_in_a_container(tmp_path: Path) -> None:
+    """A command outside a pid namespace sees the pids there; a process inside does not see those outside."""
+    outside = Scoreboard.create(str(tmp_path), "outside")
+    with Puppet(outside.fileno(), within=namespaces.pid_namespace()) as inside:
+        inside.do(f"{IMPORT}; board = Scoreboard.create({str(tmp_path)!r}, 'inside')")
+        inside.do("board.take_slot(1, 'server').set_state('serving')")
+        assert inside.ask("os.getpid()") == 1
+        (reader,) = list_servers(str(tmp_path))
+        (view,) = reader.slots()
+        assert view.recorded_pid == 1
+        assert view.pid in [process.pid for process in descendants(inside.pid)]
+        assert Scoreboard.of_pid(view.pid).name == "inside"
+        reader.close()
+        outside.take_slot(1, "server").set_state("serving")
+        inside.do(f"shared = Scoreboard.from_fd({outside.fileno()})")
+        assert inside.ask("shared.slots()") == []
+        inside.do("shared.take_slot(1, 'worker').set_state('serving')")
+        assert [(view.pid == os.getpid(), view.role) for view in outside.slots()] == [
+            (True, "server"),
+            (False, "worker"),
+        ]
+    outside.close()
 
 
 # Attempts

@@ -1,4 +1,4 @@
-"""The scoreboard: who is there, what they do and how restarts went, in one shared file (DESIGN section 8).
+"""The scoreboard: who is there, what they do and how restarts went, in one shared file.
 
 A package, because the one thing has five sides: `layout` (bytes), `locks` (who lives), `slots` and `attempts`
 (what is written), `files` (where it lies) and `find` (how a command gets to it). `board.Scoreboard` puts them

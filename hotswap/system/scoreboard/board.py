@@ -59,17 +59,26 @@ class Scoreboard:
         """A new board for the first generation of a server, in `run_dir` or the usual run directory.
 
         If no directory can be used, or the disk is full, it lives in memory: `path` is None and `why_no_path`
-        says why. Raises SettingError if `run_dir` is given and is not a directory that only we write to.
+        says why. Raises SettingError if `run_dir` is given and is not a directory that only we write to,
+        ScoreboardError if there is no memory either.
         """
         reason = ""
         try:
             fd = cls._create_file(run_dir, name)
         except (OSError, rundir.Unusable) as error:
             reason = str(error)
-            fd = files.create_in_memory(name)
+            fd = cls._create_in_memory(name, reason)
         board = cls._writer(fd)
         board.why_no_path = reason
         return board
+
+    @staticmethod
+    def _create_in_memory(name: str, reason: str) -> int:
+        try:
+            return files.create_in_memory(name)
+        except OSError as error:
+            cause = f"no scoreboard, neither in a file ({reason}) nor in memory ({error}): set run_dir"
+            raise ScoreboardError(cause) from error
 
     @staticmethod
     def _create_file(run_dir: str | None, name: str) -> int:
