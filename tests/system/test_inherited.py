@@ -58,6 +58,9 @@ for listener in listeners:
 """
 
 # What systemd does: sockets from descriptor 3 on, LISTEN_* for this very pid, then exec.
+STARTER = pytest.mark.needs("start_server", "libserver-starter-perl")
+ACTIVATOR = pytest.mark.needs("systemd-socket-activate", "systemd")
+
 ACTIVATE = """
 import os, socket, sys
 count, environ, command = int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:]
@@ -113,6 +116,7 @@ def item(fd: int, name: str, bound: str, dual: bool = False) -> Inherited:
 # --- Server::Starter, the real one
 
 
+@STARTER
 def test_start_server_passes_ports_and_paths(brood: Brood, tmp_path: Path) -> None:
     """Every kind of --port and --path arrives, UDP is left out, and the clients of each reach the server."""
     path = tmp_path / "a;b=c.sock"
@@ -136,6 +140,7 @@ def test_start_server_passes_ports_and_paths(brood: Brood, tmp_path: Path) -> No
     assert got["leaked"] == 0
 
 
+@STARTER
 def test_start_server_without_addresses_of_our_own(brood: Brood, tmp_path: Path) -> None:
     """A server that names no address serves all that start_server has, each under the name it is bound to."""
     command = [
@@ -156,6 +161,7 @@ def test_start_server_without_addresses_of_our_own(brood: Brood, tmp_path: Path)
         assert [answer(bound) for bound in got["matched"]] == list(got["matched"])
 
 
+@STARTER
 def test_start_server_without_sockets(brood: Brood) -> None:
     """Without --port and --path its variable is there, and empty."""
     with started("start_server", "--", sys.executable, "-c", TAKER) as process:
@@ -164,6 +170,7 @@ def test_start_server_without_sockets(brood: Brood) -> None:
     assert got["environ"] == ["SERVER_STARTER_GENERATION"]
 
 
+@STARTER
 def test_the_same_socket_comes_back_in_the_next_generation(brood: Brood) -> None:
     """HUP starts a new worker, which gets the same address again and answers."""
     with started("start_server", "--port", "127.0.0.1:0", "--", sys.executable, "-c", TAKER) as process:
@@ -203,6 +210,7 @@ def test_a_descriptor_that_is_not_open_is_refused() -> None:
 # --- systemd
 
 
+@ACTIVATOR
 def test_systemd_activates_a_server(brood: Brood, tmp_path: Path) -> None:
     """systemd's own activator passes named sockets; found by name, by number and by what is bound."""
     listens = [f"{tmp_path}/a", f"{tmp_path}/w", f"@{tmp_path}", f"{tmp_path}/b"]
