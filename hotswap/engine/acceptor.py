@@ -22,7 +22,9 @@ _NEVER = float("inf")
 
 
 class Acceptor:
-    """Accepts for all listeners of an engine, on the leading thread; and, once, for `Leaving`, until they are empty."""
+    """Accepts for all listeners of an engine, on the leading thread; and, once, for `Leaving`, until they
+    are empty.
+    """
 
     def __init__(self, core: Core, turns: Turns) -> None:
         self._core = core
@@ -35,29 +37,33 @@ class Acceptor:
 
     def start(self) -> None:
         """Poll the listeners."""
-        self.open = True
-        self._retry = _NEVER
         with self._core.lock:
-            for fd in self._listening.keys() - self._polled:
-                self._turns.sources[fd] = self._accept
-                self._core.epoll.register(fd, READ)
-                self._polled.add(fd)
+            self.open = True
+            self._poll()
 
     def stop(self) -> None:
         """Do not poll them any more. They stay open: closing is their owner's."""
-        self.open = False
-        self._pause()
+        with self._core.lock:
+            self.open = False
+            self._pause()
+
+    def _poll(self) -> None:
+        self._retry = _NEVER
+        for fd in self._listening.keys() - self._polled:
+            self._turns.sources[fd] = self._accept
+            self._core.epoll.register(fd, READ)
+            self._polled.add(fd)
 
     def _pause(self) -> None:
-        with self._core.lock:
-            for fd in self._polled:
-                self._core.epoll.unregister(fd)
-            self._polled.clear()
+        for fd in self._polled:
+            self._core.epoll.unregister(fd)
+        self._polled.clear()
 
     def empty(self) -> None:
         """Accept everything that waits, once more after the last poll: it would wait for nobody."""
         for service, listener in self._listening.values():
-            while self._take(service, listener):
+            # One that its owner has closed meanwhile is empty.
+            while listener.fileno() >= 0 and self._take(service, listener):
                 pass
 
     def _full(self) -> bool:
@@ -65,8 +71,10 @@ class Acceptor:
 
     def _room_again(self) -> None:
         """A connection ended."""
-        if self._retry != _NEVER and self.open and not self._full():
-            self.start()
+        if self._retry != _NEVER and not self._full():
+            with self._core.lock:
+                if self.open:
+                    self._poll()
 
     def ask(self, now: float) -> float:
         """The clock's question after an EMFILE: descriptors become free without any connection of ours ending."""
@@ -76,7 +84,7 @@ class Acceptor:
 
     def _accept(self, fd: int) -> None:
         service, listener = self._listening[fd]
-        for _ in range(self._core.limits.turn):
+        for _ in range(self._core.limits.accepts):
             if not self.open:
                 return
             if self._full():
@@ -89,7 +97,8 @@ class Acceptor:
         first = self._retry == _NEVER
         self._retry = self._turns.now + _TRY_AGAIN
         self._core.next_tick = min(self._core.next_tick, self._retry)
-        self._pause()
+        with self._core.lock:
+            self._pause()
         if first:
             self._core.log.warning("%s: accepting pauses until one ends", why)
 

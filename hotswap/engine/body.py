@@ -1,7 +1,8 @@
-"""Request bodies: collected by the loop while they are small, read by the application's thread when they are not.
+"""Request bodies: collected by the loop while they are small, read by the application's thread when they
+are not.
 
-Decoding is gunicorn's (`gunicorn.http.body`), so limits and chunk rules are theirs. Here is only where the bytes come from,
-and the question the loop has to ask first: is all of it there?
+Decoding is gunicorn's (`gunicorn.http.body`), so limits and chunk rules are theirs. Here is only where the
+bytes come from, and the question the loop has to ask first: is all of it there?
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ def decode_chunked(raw: bytes, trailers: Any) -> bytes:
 
 
 class Source(Unreader):  # type: ignore[misc]
-    """A client's socket for gunicorn's readers: with a deadline, and "100 Continue" when the application first reads."""
+    """A client's socket for gunicorn's readers: with a deadline, and "100 Continue" when the application
+    first reads.
+    """
 
     def __init__(self, sock: socket.socket, received: bytes, timeout: float, *, expect: bool) -> None:
         super().__init__()
@@ -165,7 +168,9 @@ class Stream:
         return self._reader.parser is None
 
     def settle(self, bound: int) -> bool:
-        """Before an answer's head: throw away what is left if it is small and here. False: the connection must close."""
+        """Before an answer's head: throw away what is left if it is small and here. False: the connection
+        must close.
+        """
         source, reader = self._source, self._reader
         if self.complete():
             return True
@@ -175,9 +180,7 @@ class Stream:
         source.no_more_waiting()
         try:
             self.file.read(bound)
-            self.file.read(
-                1
-            )  # the last chunk's size line and the trailers are read only when more is asked for
+            self.file.read(1)  # the last chunk's size line and the trailers are read only when more is asked for
         except Exception:  # noqa: BLE001  not there yet, gone or malformed: in any case it is not settled
             return False
         return self.complete()
@@ -210,7 +213,9 @@ def receive(sock: socket.socket, size: int, timeout: float) -> bytes:
 def send_all(
     sock: socket.socket, data: bytes | memoryview, timeout: float, waiting: Callable[[], object] | None = None
 ) -> None:
-    """Send everything; `timeout` seconds without progress is a Disconnected. `waiting` is called before the first wait."""
+    """Send everything; `timeout` seconds without progress is a Disconnected. `waiting` is called before the
+    first wait.
+    """
     view = memoryview(data)
     while view:
         try:

@@ -20,8 +20,21 @@ if TYPE_CHECKING:
     from hotswap.engine.connection import Connection
     from hotswap.engine.core import Core
     from hotswap.engine.head import Request
+    from hotswap.engine.model import Environ
+    from hotswap.engine.pace import Measure
 
 KEEP, CLOSE, FLUSH, DROP = range(4)  #: what is to be done with the connection after a call
+
+
+def _introduce(conn: Connection, environ: Environ) -> None:
+    """Who is at the other end, and how to talk to it directly (websocket libraries do)."""
+    peer = conn.peer
+    if peer.__class__ is tuple:
+        environ["REMOTE_ADDR"] = peer[0]
+        environ["REMOTE_PORT"] = str(peer[1])
+    else:
+        environ["REMOTE_ADDR"] = peer
+    environ["gunicorn.socket"] = environ["werkzeug.socket"] = conn.sock
 
 
 class Caller:
@@ -33,7 +46,7 @@ class Caller:
         self._waiting = waiting  # called before the thread waits for a client
         self._access = core.log.access if core.log.access_log_enabled else None
 
-    def run(self, conn: Connection, request: Request) -> int:
+    def run(self, conn: Connection, request: Request, measure: Measure | None = None) -> int:
         """Call the application and send its answer as far as the client takes it."""
         response = Response(self._core, conn, request, self._waiting)
         environ = request.environ
@@ -42,15 +55,12 @@ class Caller:
                 self._body(conn, request, response)
             else:
                 environ["wsgi.input"] = BytesIO()
-            peer = conn.peer
-            if peer.__class__ is tuple:
-                environ["REMOTE_ADDR"] = peer[0]
-                environ["REMOTE_PORT"] = str(peer[1])
-            else:
-                environ["REMOTE_ADDR"] = peer
-            environ["gunicorn.socket"] = environ["werkzeug.socket"] = conn.sock
+            _introduce(conn, environ)
             environ["wsgi.early_hints"] = response.early_hints
-            result = conn.service.app(environ, response.start_response)
+            app = conn.service.app
+            if measure is not None:
+                app = measure.around(app)
+            result = app(environ, response.start_response)
             try:
                 response.send(result)
             finally:
@@ -95,9 +105,7 @@ class Caller:
         else:
             request.environ["wsgi.input"] = BytesIO(collected.raw())
 
-    def _stream(
-        self, conn: Connection, request: Request, response: Response, collected: Collector | None
-    ) -> None:
+    def _stream(self, conn: Connection, request: Request, response: Response, collected: Collector | None) -> None:
         limits = self._core.limits
         received = collected.raw() if collected is not None else b""
         received, conn.data = received + conn.data, b""
@@ -107,9 +115,7 @@ class Caller:
 
     # failures
 
-    def _client_gone(
-        self, conn: Connection, request: Request, response: Response, error: Disconnected
-    ) -> int:
+    def _client_gone(self, conn: Connection, request: Request, response: Response, error: Disconnected) -> int:
         self._core.log.debug("%s %s: %s", request.method, request.uri, error)
         if isinstance(error, BodyTimeout) and not response.headers_sent:
             return self._refused(conn, response, Refusal(408, str(error)))
@@ -129,6 +135,8 @@ class Caller:
             # A body reader's verdict on the request, which the application let through.
             return self._refused(conn, response, Refusal(400, str(error)))
         self._core.log.exception("Error handling request %s %s", request.method, request.uri)
+        if response.done:
+            return self._after(conn, response)  # it was the iterable's close(): the client has its whole answer
         if response.headers_sent:
             # Nothing but the early end of it can tell the client that this answer is not whole.
             return CLOSE

@@ -18,9 +18,11 @@ FIN = 4  #: our side is shut down, the peer's FIN is awaited
 
 
 class Connection:
-    """A connection has one owner: the loop while it stands in `Core.owned`, else the thread that took it out of there.
+    """A connection has one owner: the loop while it stands in `Core.owned`, else the thread that took it
+    out of there.
 
-    Only the owner touches it. Taking it out is `dict.pop`, which is atomic: whoever gets it has it, exactly once.
+    Only the owner touches it. Taking it out is `dict.pop`, which is atomic: whoever gets it has it, exactly
+    once.
     """
 
     __slots__ = (

@@ -1,7 +1,8 @@
 """What all threads of one engine share: the epoll, who owns which connection, and whether we are leaving.
 
-The rule everything here serves: **no thread needs the lead to finish a connection**. It registers the connection again
-(`epoll_ctl` is thread-safe) and puts it into `owned`; whoever pops it out of there next has it, exactly once.
+The rule everything here serves: **no thread needs the lead to finish a connection**. It registers the
+connection again (`epoll_ctl` is thread-safe) and puts it into `owned`; whoever pops it out of there next
+has it, exactly once.
 """
 
 from __future__ import annotations
@@ -70,12 +71,10 @@ class Core:
         self.epoll.register(self.waker.fd, READ)
         self.owned: dict[int, Connection] = {}  # by descriptor: connections the loop owns
         self.live: set[Connection] = set()  # all of them, also those a thread owns
-        self.ready: deque[int] = (
-            deque()
-        )  # descriptors whose next bytes are read already: epoll will not say anything
-        self.lock = (
-            threading.Lock()
-        )  # orders taking the lead away against finishing; never held over anything slow
+        #: Descriptors whose next bytes are read already: epoll will not say anything.
+        self.ready: deque[int] = deque()
+        #: Orders taking the lead away against finishing; never held over anything slow.
+        self.lock = threading.Lock()
         self.leader = 0  # the leading thread's identity
         self.leaving = False
         self.draining = False
@@ -90,7 +89,9 @@ class Core:
     # epoll
 
     def arm(self, conn: Connection, events: int = READ) -> None:
-        """Let the leader see `events` of a connection the caller owns. Level-triggered: nothing that waits is missed."""
+        """Let the leader see `events` of a connection the caller owns. Level-triggered: nothing that waits
+        is missed.
+        """
         if conn.polled == events:
             return
         if conn.polled:
@@ -112,9 +113,11 @@ class Core:
                 pass
 
     def wake_leader(self) -> None:
-        """Let the leader look again at what is ready and at the next deadline; nothing if we are the leader.
+        """Let the leader look again at what is ready and at the next deadline; nothing if we are the
+        leader.
 
-        A thread that has just lost the lead and does not know it may skip this: its successor sets `leader` first and looks then.
+        A thread that has just lost the lead and does not know it may skip this: its successor sets `leader`
+        first and looks then.
         """
         if get_ident() != self.leader:
             self.waker.wake()
@@ -191,7 +194,8 @@ class Core:
         was_in_request, conn.request, conn.work = conn.request is not None, None, None
         self.live.discard(conn)
         if conn.adopted:
-            self.adopted -= 1
+            with self.lock:
+                self.adopted -= 1
         self.room_again()
         if not self.live or (self.leaving and was_in_request):
             self.changed()
@@ -199,8 +203,8 @@ class Core:
     def finish(self, conn: Connection) -> None:
         """Close so that the peer gets everything: our FIN first, then its FIN is awaited by the loop.
 
-        close() at once would answer bytes that are still on their way with a reset, and the reset may overtake the answer
-        (RFC 9112, section 9.6).
+        close() at once would answer bytes that are still on their way with a reset, and the reset may
+        overtake the answer (RFC 9112, section 9.6).
         """
         try:
             conn.sock.shutdown(socket.SHUT_WR)

@@ -1,7 +1,7 @@
 """Deadlines of the connections that the loop owns: keep-alive, head, body, writing, the peer's FIN.
 
-A scan of all connections when the earliest deadline has passed, not a timer each: it costs nothing per request, and with
-10,000 idle connections half a millisecond whenever one of them expires.
+A scan of all connections when the earliest deadline has passed, not a timer each: it costs nothing per
+request, and with 10,000 idle connections half a millisecond whenever one of them expires.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ class Deadlines:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.expire: Callable[[Connection], None]
-        self.also: list[
-            Callable[[float], float]
-        ] = []  # others that want to be asked; each returns when it does again
+        self.also: list[Callable[[float], float]] = []  # others that want to be asked; each returns when it does again
 
     def tick(self, now: float) -> None:
         """Expire what is due, and find out when to look again."""

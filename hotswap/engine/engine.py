@@ -1,7 +1,8 @@
 """The engine as its users see it: HTTP/1.1 on sockets given to it.
 
-It knows nothing of restarts. It can start, accept, stop accepting, hand connections out, adopt connections, finish, report.
-Any of its methods may be called from any thread, but `open`, `leave`, `resume` and `stop` not by two at once.
+It knows nothing of restarts. It can start, accept, stop accepting, hand connections out, adopt connections,
+finish, report. Any of its methods may be called from any thread, but `open`, `leave`, `resume` and `stop`
+not by two at once.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from hotswap.engine.turns import Turns
 class Engine:
     """Serves `services` with threads of this process.
 
-    `cfg` is a gunicorn `Config` or answers like one. `changed` is called from any engine thread, so it must be quick and
-    thread-safe: when the last connection has ended, and whenever a request or connection ended while leaving.
+    `cfg` is a gunicorn `Config` or answers like one. `changed` is called from any engine thread, so it must
+    be quick and thread-safe: when the last connection has ended, and whenever a request or connection ended
+    while leaving.
     """
 
     def __init__(
@@ -42,9 +44,7 @@ class Engine:
     ) -> None:
         limits = limits or from_settings(cfg)
         for service in services:
-            service.base = base_environ(
-                service, cfg, multithread=limits.threads > 1, multiprocess=multiprocess
-            )
+            service.base = base_environ(service, cfg, multithread=limits.threads > 1, multiprocess=multiprocess)
         self._core = Core(services, limits, log, changed, sendfile=cfg.sendfile is not False)
         deadlines = Deadlines(self._core)
         self._turns = Turns(self._core, HeadReader(cfg, limits), deadlines)
@@ -69,9 +69,10 @@ class Engine:
     def leave(self, give: Give | None) -> None:
         """Stop accepting; every connection goes as soon as it is idle.
 
-        `give` gets at most 64 connections at a time, which are then its own, and returns those it does not take: they
-        drain. It is called here and, later, in engine threads, one call at a time. None drains all: answers carry
-        `Connection: close`, idle connections are closed after a moment. May be called again, for all that is left.
+        `give` gets at most 64 connections at a time, which are then its own, and returns those it does not
+        take: they drain. It is called here and, later, in engine threads, one call at a time. None drains
+        all: answers carry `Connection: close`, idle connections are closed after a moment. May be called
+        again, for all that is left.
         """
         self._leaving.leave(give)
 

@@ -1,8 +1,9 @@
 """From the bytes of a request's head to a `Request` and its WSGI environ: the fast way.
 
-`gunicorn_h1c` parses; what version 0.6.9 is too kind to is caught here (bare LF, folded lines, more than one space, no Host,
-bytes outside ASCII in the target, a Content-Length that wraps around). Whatever is not plainly right goes to `strict`, that
-is to gunicorn's own parser in Python, whose verdict counts: so a refusal costs more than an acceptance, and both agree.
+`gunicorn_h1c` parses; what version 0.6.9 is too kind to is caught here (bare LF, folded lines, more than
+one space, no Host, bytes outside ASCII in the target, a Content-Length that wraps around). Whatever is not
+plainly right goes to `strict`, that is to gunicorn's own parser in Python, whose verdict counts: so a
+refusal costs more than an acceptance, and both agree.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Request:
     """One request's head. `length` is its body's: 0, a number of bytes, or CHUNKED."""
 
     __slots__ = (
-        "consumed", "environ", "expect", "http11", "keep_alive", "length", "method", "path", "started", "upgrade", "upload", "uri",
+        "consumed", "environ", "expect", "http11", "keep_alive", "length", "method", "path", "started", "upgrade",
+        "upload", "uri",
     )  # fmt: skip
 
     def __init__(self, method: str, uri: str, path: str, environ: Environ) -> None:
@@ -53,9 +55,7 @@ class Request:
     @property
     def headers(self) -> list[tuple[str, str]]:
         """(name, value) pairs as gunicorn's access log wants them: upper case, dashes."""
-        return [
-            (key[5:].replace("_", "-"), value) for key, value in self.environ.items() if key[:5] == "HTTP_"
-        ] + [
+        return [(key[5:].replace("_", "-"), value) for key, value in self.environ.items() if key[:5] == "HTTP_"] + [
             (key.replace("_", "-"), self.environ[key])
             for key in ("CONTENT_TYPE", "CONTENT_LENGTH")
             if key in self.environ
@@ -86,6 +86,8 @@ class HeadReader:
         try:
             head = parse_request_fast(data, *self._parse)
         except IncompleteError:
+            if b"\r\n\r\n" in data:  # the parser waits for a version that will not come: "GET /", and nothing more
+                return self.strict.read(data, conn, may_go_on=True)
             self.strict.check_unfinished(data)
             return None
         except ValueError:  # every other verdict of the parser
@@ -126,9 +128,7 @@ class HeadReader:
             and target.isascii()
         )
 
-    def _variables(
-        self, headers: Iterable[tuple[bytes, bytes]], environ: Environ
-    ) -> list[tuple[bytes, bytes]]:
+    def _variables(self, headers: Iterable[tuple[bytes, bytes]], environ: Environ) -> list[tuple[bytes, bytes]]:
         """Put plain headers into the environ; returns the others."""
         keys, specials = self._keys, []
         for name, value in headers:

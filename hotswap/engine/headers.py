@@ -12,7 +12,8 @@ _STATUS = re.compile(r"[1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?")
 _REMEMBERED = 512
 
 PLAIN, LENGTH, CONNECTION, UPGRADE, DROPPED = range(5)
-# Hop-by-hop fields are the server's (PEP 3333 forbids them to applications; gunicorn drops them too), and so are these two.
+# Hop-by-hop fields are the server's (PEP 3333 forbids them to applications; gunicorn drops them too), and so
+# are these two.
 _KINDS = {
     "content-length": LENGTH,
     "connection": CONNECTION,
@@ -49,7 +50,9 @@ def learn_name(name: str) -> int:
 
 
 def check_value(name: str, value: str) -> str:
-    """A value that holds more than printable characters, if it may. The error does not show it: it may be a secret."""
+    """A value that holds more than printable characters, if it may. The error does not show it: it may be a
+    secret.
+    """
     if not isinstance(value, str):
         raise TypeError(f"the value of response header {name!r} must be str")
     if not _VALUE.fullmatch(value):

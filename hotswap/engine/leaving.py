@@ -1,7 +1,8 @@
 """Leaving, coming back, and ending by force: what a restart asks of the engine.
 
-A connection leaves when it is idle. Busy ones are finished as if nothing happened and leave then, from whichever thread
-finished them; `Core.owned` decides who sends a connection away, so none is sent twice and none is forgotten.
+A connection leaves when it is idle. Busy ones are finished as if nothing happened and leave then, from
+whichever thread finished them; `Core.owned` decides who sends a connection away, so none is sent twice and
+none is forgotten.
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ class Leaving:
         core = self._core
         self._give = give
         core.draining = give is None
-        core.leaving = True
+        # Before `leaving` stands: what another `give` refused may be taken by this one, but not be offered to it twice.
         for conn in list(core.live):
-            conn.closing = False  # what another `give` refused may be taken by this one
-        # Unregistered first, then emptied: what arrives in between is accepted here, what comes later waits for others.
+            conn.closing = False
+        core.leaving = True
+        # Unregistered first, then emptied: what arrives in between is accepted here, what comes later waits
+        # for others.
         self._acceptor.stop()
         self._acceptor.empty()
         self._sweep()
@@ -70,9 +73,7 @@ class Leaving:
         for moved in arrivals:
             service = core.services.get(moved.key)
             if service is None:
-                core.log.warning(
-                    "a connection for %s was handed over, which is not served here: closed", moved.key
-                )
+                core.log.warning("a connection for %s was handed over, which is not served here: closed", moved.key)
                 moved.sock.close()
                 continue
             moved.sock.setblocking(False)
@@ -179,7 +180,7 @@ class Leaving:
         core = self._core
         batch: list[Connection] = []
         for conn in self._loop_owned():
-            if conn.phase > HEAD:
+            if conn.phase > HEAD or conn.closing:
                 core.put_back(conn, conn.polled)
             elif self._give is None or not conn.movable(core.limits.movable):
                 self.depart(conn)

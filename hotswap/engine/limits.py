@@ -31,8 +31,10 @@ class Limits:
     unread_body: int = 1 << 16
     #: How many unserved bytes a connection may carry to another process.
     movable: int = 1 << 16
-    #: How many connections are accepted, given or adopted in one go.
+    #: How many connections are given or adopted in one go.
     turn: int = 64
+    #: How many connections are accepted in one go: several processes that share a listener take one each.
+    accepts: int = 64
 
     @property
     def head(self) -> int:

@@ -1,4 +1,6 @@
-"""The values the engine exchanges with whoever runs it: services, connections on the move, requests under way, figures."""
+"""The values the engine exchanges with whoever runs it: services, connections on the move, requests under
+way, figures.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Log(Protocol):
 
 @dataclass(slots=True)
 class Service:
-    """One application behind one listener. `sock` listens and is non-blocking; None serves adopted connections only."""
+    """One application behind one listener. `sock` listens and is non-blocking; None serves adopted
+    connections only.
+    """
 
     key: str
     sock: socket.socket | None

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _LOOK = 0.005  # seconds between two looks while calls are quick
 _CLOSE_LOOK = 0.00005  # and while some of them block
-_CLOSE_FOR = 1.0  # seconds after a call was last seen blocking
 _QUIET_LOOKS = 20  # without any request, before it sleeps
 _STILL = 0.00002  # seconds of CPU time between two looks: less, and the thread waits for something
 _PR_SET_TIMERSLACK = 29
@@ -51,7 +50,7 @@ class Monitor:
 
     def _run(self) -> None:
         while not self._core.stopped:
-            close = monotonic() - self._pace.blocked_at < _CLOSE_FOR
+            close = self._pace.often(monotonic())
             if close and not self._precise:
                 self._precise = True
                 _sharpen_timer()
@@ -77,7 +76,7 @@ class Monitor:
         if self._threads.give_up(running):
             self._core.counters.steals += 1
             if request is not None:
-                self._pace.note(request.path, waits)
+                self._pace.note(request.path, waits, turn)
 
     def _leader_cpu(self) -> float:
         try:
@@ -100,7 +99,9 @@ class Monitor:
 
 
 def _sharpen_timer() -> None:
-    """Let this thread's timers fire within a nanosecond of their time, not within 50 µs: prctl(2), PR_SET_TIMERSLACK."""
+    """Let this thread's timers fire within a nanosecond of their time, not within 50 µs: prctl(2),
+    PR_SET_TIMERSLACK.
+    """
     import ctypes  # not at import: most servers never come here
 
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)

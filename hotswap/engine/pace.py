@@ -1,24 +1,35 @@
-"""Which routes block: an average per path, so that the lead is given away before a call that blocks as a rule.
+"""Which routes block: an average per path, so that the lead is given away before a call that blocks as a
+rule.
 
-Giving it away costs more than a quick call (a wake-up, and the loop's batch), so it must not be done for nothing. Blocked
-means: the thread switched voluntarily *and* took clearly more time than its CPU time. Either alone is fooled: the one by a
-lock held for a moment, the other by a busy machine. Only paths that were ever slow are measured.
+Giving it away costs more than a quick call (a wake-up, and the loop's batch), so it must not be done for
+nothing. Blocked means: the thread switched voluntarily *and* took clearly more time than its CPU time.
+Either alone is fooled: the one by a lock held for a moment, the other by a busy machine. Only paths that
+were ever slow are measured.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from resource import RUSAGE_THREAD, getrusage
 from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hotswap.engine.model import Application, Environ
 
 SLOW = 0.0001  # seconds: a path that never took longer is not measured
 _BLOCKED = 0.00025  # seconds without the CPU
 _RULE = 0.5  # above this average the lead is given away first
 _WEIGHT = 0.125  # of the newest call in the average
-TRIAL = (
-    0.25  # seconds between two calls of a blocking path that keep the lead, to see whether it still blocks
-)
-_ENOUGH = 64  # quick calls in a row, after which a path is not measured any more
+_TRIAL = 0.25  # seconds between two calls of a blocking path that keep the lead, to see whether it still blocks
+_LOOK_AT_TRIAL = 0.02  # seconds from the beginning of such a call in which the monitor looks closely
+_ENOUGH = 32  # quick calls in a row, after which a path is not measured any more
 _PATHS = 1024  # a client that invents paths must not fill the memory
+_NEAR = 8  # requests between two slow ones of a path that make it one to be measured: a single one is noise
+# The monitor looks closely while this many calls blocked in this time, and one in so many requests did.
+_MANY, _WITHIN, _ONE_IN = 8, 0.5, 200
 
 
 class Route:
@@ -36,30 +47,46 @@ class Route:
         if self.average <= _RULE:
             return False
         if now >= self.trial:
-            self.trial = now + TRIAL
+            self.trial = now + _TRIAL
             return False
         return True
 
 
 class Measure:
-    """Two looks at the calling thread, right around a call."""
+    """Two looks at the calling thread, right around the application's call."""
 
-    __slots__ = ("_cpu", "_start", "_switches")
+    __slots__ = ("_cpu", "_given", "_start", "_taken", "blocked")
 
     def __init__(self) -> None:
+        #: Whether the thread waited for something that was not the CPU; None if that cannot be told.
+        self.blocked: bool | None = None
+
+    def around(self, app: Application) -> Application:
+        """`app`, measured while it is called."""
+
+        def measured(environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
+            self._begin()
+            result = app(environ, start_response)
+            self._end()
+            return result
+
+        return measured
+
+    def _begin(self) -> None:
         usage = getrusage(RUSAGE_THREAD)
         self._cpu = usage.ru_utime + usage.ru_stime
-        self._switches = usage.ru_nvcsw
+        self._given, self._taken = usage.ru_nvcsw, usage.ru_nivcsw
         self._start = monotonic()
 
-    def blocked(self) -> bool:
-        """Whether the thread waited for something that was not the CPU."""
+    def _end(self) -> None:
         wall = monotonic() - self._start
         usage = getrusage(RUSAGE_THREAD)
-        return (
-            usage.ru_nvcsw > self._switches
-            and wall - (usage.ru_utime + usage.ru_stime - self._cpu) > _BLOCKED
-        )
+        cpu = usage.ru_utime + usage.ru_stime - self._cpu
+        if wall - cpu <= _BLOCKED or usage.ru_nvcsw == self._given:
+            self.blocked = False
+        elif usage.ru_nivcsw == self._taken or cpu < SLOW:
+            self.blocked = True
+        # Else the CPU was also taken from it, and that may be where the time went.
 
 
 class Pace:
@@ -67,23 +94,43 @@ class Pace:
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
-        self.blocked_at = float("-inf")  # when a call was last seen blocking that had the lead
+        self._suspect = ("", 0)
+        self._trial_until = 0.0
+        self._blocked: deque[tuple[float, int]] = deque([(float("-inf"), 0)] * _MANY, _MANY)  # time, turn
 
-    def learn(self, path: str) -> Route | None:
-        """Measure this path from now on; None if the table is full."""
-        route = self.routes.get(path)
-        if route is None and len(self.routes) < _PATHS:
-            route = self.routes[path] = Route()
-        return route
+    def slow(self, path: str, turn: int) -> None:
+        """A call that is not measured took long: measure this path from now on, if it was not the only one."""
+        suspect, when = self._suspect
+        if suspect == path and turn - when <= _NEAR:
+            self._route(path)
+        self._suspect = (path, turn)
 
-    def note(self, path: str, blocked: bool) -> None:
+    def note(self, path: str, blocked: bool, turn: int) -> None:
         """One more call of `path` that began with the lead."""
-        route = self.learn(path)
+        route = self._route(path)
         if blocked:
-            self.blocked_at = monotonic()
+            self._blocked.append((monotonic(), turn))
         if route is None:
             return
         route.average += _WEIGHT * (blocked - route.average)
         route.quick = 0 if blocked else route.quick + 1
         if route.quick > _ENOUGH:
             self.routes.pop(path, None)
+
+    def often(self, now: float) -> bool:
+        """Whether so many calls block with the lead that the monitor should look closely."""
+        (first, from_turn), (_, to_turn) = self._blocked[0], self._blocked[-1]
+        return now < self._trial_until or (now - first < _WITHIN and to_turn - from_turn < _MANY * _ONE_IN)
+
+    def is_trial(self, route: Route, now: float) -> bool:
+        """Whether a call that begins `now` with the lead probably blocks: the monitor should be there."""
+        if route.average <= _RULE:
+            return False
+        self._trial_until = now + _LOOK_AT_TRIAL
+        return True
+
+    def _route(self, path: str) -> Route | None:
+        route = self.routes.get(path)
+        if route is None and len(self.routes) < _PATHS:
+            route = self.routes[path] = Route()
+        return route

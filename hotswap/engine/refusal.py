@@ -7,7 +7,9 @@ from http import HTTPStatus
 
 
 class Refusal(Exception):
-    """A request that is answered with an error and not shown to the application. The connection is closed after it."""
+    """A request that is answered with an error and not shown to the application. The connection is closed
+    after it.
+    """
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)

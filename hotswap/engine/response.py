@@ -81,13 +81,11 @@ class Response:
     """The server's side of `start_response`, `write` and the iterable. One request, one thread."""
 
     __slots__ = (
-        "_conn", "_core", "_line", "_request", "_text", "_waiting", "chunked", "code", "headers", "headers_sent", "keep",
-        "length", "omit", "outbox", "sent", "status", "stream", "upgraded",
+        "_conn", "_core", "_line", "_request", "_text", "_waiting", "chunked", "code", "done", "headers",
+        "headers_sent", "keep", "length", "omit", "outbox", "sent", "status", "stream", "upgraded",
     )  # fmt: skip
 
-    def __init__(
-        self, core: Core, conn: Connection, request: Request, waiting: Callable[[Connection], object]
-    ) -> None:
+    def __init__(self, core: Core, conn: Connection, request: Request, waiting: Callable[[Connection], object]) -> None:
         self._core = core
         self._conn = conn
         self._request = request
@@ -103,6 +101,7 @@ class Response:
         self.keep = request.keep_alive and core.keepalive
         self.omit = False
         self.upgraded = False
+        self.done = False  # all of it is sent or in the outbox
         self.sent = 0
         self.outbox: Outbox | None = None
         self.stream: Stream | None = None
@@ -172,7 +171,8 @@ class Response:
         self.sent += len(data)
         if self.chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
-        # Nothing can follow a body whose announced length is reached: what the client does not take now, the loop sends.
+        # Nothing can follow a body whose announced length is reached: what the client does not take now, the
+        # loop sends.
         self._push(head + data, last=self.sent == self.length)
 
     def early_hints(self, headers: Iterable[tuple[str | bytes, str | bytes]]) -> None:
@@ -190,22 +190,18 @@ class Response:
 
     def send(self, result: Iterable[bytes]) -> None:
         """Send all that the application returned. Raises Disconnected, or whatever the iterable raises."""
-        if result.__class__ is list and not self.headers_sent:
-            body = b"".join(result) if len(result) != 1 else result[0]
-            if self.status is None:
-                raise AssertionError("the application did not call start_response")
-            self._send_whole(body)
-            return
-        if isinstance(result, FileWrapper) and self._send_file(result):
-            return
-        for data in result:
-            self.write(data)
-        self._end()
+        if isinstance(result, (list, tuple)) and not self.headers_sent:
+            self._send_whole(result[0] if len(result) == 1 else b"".join(result))
+        elif not (isinstance(result, FileWrapper) and self._send_file(result)):
+            for data in result:
+                self.write(data)
+            self._end()
+        self.done = True
 
     def _head(self, whole: int | None) -> bytes:
         """The head's bytes; `whole` is the body's length if all of it is known. Decides on framing and on closing."""
         if self.status is None:
-            raise AssertionError("the application sent data before it called start_response")
+            raise AssertionError("the application did not call start_response")
         conn, core = self._conn, self._core
         if self.stream is not None and not self.stream.settle(core.limits.unread_body):
             self.keep = False
@@ -272,9 +268,7 @@ class Response:
         if last:
             self.outbox = Outbox(self.keep, (rest,))
         else:
-            send_all(
-                self._conn.sock, rest, self._core.limits.write_timeout, lambda: self._waiting(self._conn)
-            )
+            send_all(self._conn.sock, rest, self._core.limits.write_timeout, lambda: self._waiting(self._conn))
 
     def _push_two(self, head: bytes, body: bytes) -> None:
         try:

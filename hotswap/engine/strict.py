@@ -50,7 +50,9 @@ def check_host(host: str | None, *, http11: bool) -> None:
 
 @lru_cache(256)
 def wants_keep_alive(connection: str, http11: bool) -> bool:
-    """What the Connection header asks for; "close" wins over anything else in the list (RFC 9112, section 9.3)."""
+    """What the Connection header asks for; "close" wins over anything else in the list (RFC 9112, section
+    9.3).
+    """
     tokens = [token.strip(" \t") for token in connection.lower().split(",")]
     return "close" not in tokens and (http11 or "keep-alive" in tokens)
 
@@ -113,15 +115,17 @@ class Strict:
         if data.count(b"\n") != data.count(b"\r\n"):
             raise Refusal(400, "a line of the head does not end with CRLF")
 
-    def read(self, data: bytes, conn: Connection) -> Request | None:
-        """The request at the start of `data`, None if its head is not all there. Raises Refusal."""
+    def read(self, data: bytes, conn: Connection, *, may_go_on: bool = False) -> Request | None:
+        """The request at the start of `data`, None if its head is not all there. Raises Refusal.
+
+        Without `may_go_on` the C parser has found a fault in what is there, so nothing is waited for.
+        """
         try:
             message = _Message(self._cfg, data, conn.peer)
         except errors.NoMoreData:
             self.check_unfinished(data)
-            if self.always or self._limits.fields > 256:
+            if may_go_on or self.always or self._limits.fields > 256:
                 return None
-            # The C parser has seen a byte that cannot be in a head, so there is no need to wait for its end.
             raise Refusal(400, "this is not an HTTP request") from None
         except StopIteration:
             return None

@@ -1,7 +1,8 @@
 """The threads: one leads, the others sleep until they are given the lead or a request.
 
-At most `limit` threads run the application, and one more leads: so the last free thread never does (somebody must go on
-polling, accepting and handing over). A thread that finishes takes a waiting request before it sleeps.
+At most `limit` threads run the application, and one more leads: so the last free thread never does
+(somebody must go on polling, accepting and handing over). A thread that finishes takes a waiting request
+before it sleeps.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Threads:
         self.idle: list[Seat] = []
         self.jobs: deque[Connection] = deque()
         self.slot: list[Connection] = []  # what the leader runs inline: whoever pops it has the lead
+        self._starting = threading.Lock()
         self._said = -_SAY_AGAIN
 
     def start(self) -> None:
@@ -62,11 +64,14 @@ class Threads:
     def give_up(self, conn: Connection) -> bool:
         """Take the lead away from the thread that runs `conn` inline, and give it to another.
 
-        Called by that thread itself when it is about to wait, and by the monitor when it is stuck. True if that was done:
-        False if somebody else did, the request is over, or there is no other thread.
+        Called by that thread itself when it is about to wait, and by the monitor when it is stuck. True if
+        that was done: False if somebody else did, the request is over, or there is no other thread.
         """
         slot = self.slot
-        if not slot or slot[0] is not conn:
+        try:
+            if slot[0] is not conn:
+                return False
+        except IndexError:
             return False
         seat = self._free_seat()
         if seat is None:
@@ -75,6 +80,7 @@ class Threads:
             try:
                 # Perhaps not `conn` any more but the request after it: that one is as good, the lead is what we want.
                 self._core.disarm(slot.pop())
+                self.slot = []  # nobody's, until the next leader has begun
             except IndexError:
                 self._sit(seat)
                 return False
@@ -86,8 +92,15 @@ class Threads:
         seat = self._free_seat()
         if seat is None:
             return False
+        self.slot = []
         self._ring(seat, None)
         return True
+
+    def leads(self, slot: list[Connection]) -> bool:
+        """Whether the thread with this slot still leads, after something went wrong in the middle of a request."""
+        slot.clear()
+        with self._core.lock:
+            return self.slot is slot
 
     def regained(self, slot: list[Connection]) -> bool:
         """The leader after a request: True if it still leads."""
@@ -127,22 +140,20 @@ class Threads:
             return self.idle.pop()
         except IndexError:
             pass
-        if self.count >= self.limit:
-            return None
-        try:
-            return self._new_seat()
-        except RuntimeError as error:
-            self._core.log.error(
-                "cannot start thread %d (%s): requests wait for the others", self.count + 1, error
-            )
-            return None
+        with self._starting:
+            if self.count >= self.limit:
+                return None
+            try:
+                return self._new_seat()
+            except RuntimeError as error:
+                number = self.count + 1
+                self._core.log.error("cannot start thread %d (%s): requests wait for others", number, error)
+                return None
 
     def _new_seat(self) -> Seat:
         seat = Seat()
-        thread = threading.Thread(
-            target=self._run, args=(seat,), name=f"hotswap-{self.count + 1}", daemon=True
-        )
-        thread.start()
+        name = f"hotswap-{self.count + 1}"
+        threading.Thread(target=self._run, args=(seat,), name=name, daemon=True).start()
         self.count += 1
         return seat
 

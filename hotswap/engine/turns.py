@@ -1,7 +1,7 @@
 """What the leading thread does: wait, and give every connection that has something to say one turn.
 
-A turn reads once and serves at most one request, so that a pipelining client does not own the leader. Requests are run
-inline; the leader notices afterwards whether the lead was taken from it meanwhile.
+A turn reads once and serves at most one request, so that a pipelining client does not own the leader.
+Requests are run inline; the leader notices afterwards whether the lead was taken from it meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hotswap.engine.body import Collector
 from hotswap.engine.call import CLOSE, DROP, FLUSH, KEEP
 from hotswap.engine.connection import BODY, FIN, HEAD, IDLE, WRITE, Connection
 from hotswap.engine.core import WRITABLE
-from hotswap.engine.pace import SLOW, TRIAL, Measure, Pace
+from hotswap.engine.pace import SLOW, Measure, Pace
 from hotswap.engine.refusal import Refusal, page
 from hotswap.engine.response import Outbox
 from hotswap.engine.uploads import Uploads
@@ -72,7 +72,7 @@ class Turns:
                 if self._core.stopped:  # by another thread
                     return  # type: ignore[unreachable]
                 self._core.log.exception("the engine's loop failed and goes on")
-                if slot and not self.threads.regained(slot):
+                if not self.threads.leads(slot):
                     return
 
     def _round(self, slot: list[Connection]) -> bool:
@@ -91,10 +91,7 @@ class Turns:
             if not self._turn(fd, mask, slot):
                 return False
         # One by one: those that are left when the lead is lost must still be there for the next leader.
-        for _ in range(len(ready)):
-            if not self._turn(ready.popleft(), 0, slot):
-                return False
-        return True
+        return not ready or all(self._turn(ready.popleft(), 0, slot) for _ in range(len(ready)))
 
     def _turn(self, fd: int, mask: int, slot: list[Connection]) -> bool:
         """Whoever is behind `fd`. False: the lead is lost."""
@@ -104,14 +101,14 @@ class Turns:
             return True
         try:
             return self._step(conn, mask, slot) if conn.phase > HEAD else self._hear(conn, mask, slot)
-        except Exception:  # a fault of ours: it costs this connection, not the others
+        except Exception:  # noqa: BLE001  a fault of ours: it costs this connection, not the others
             return self._fault(conn, slot)
 
     def _fault(self, conn: Connection, slot: list[Connection]) -> bool:
         core = self._core
-        leading = not slot or self.threads.regained(slot)
+        leading = self.threads.leads(slot)
         core.log.exception("the engine failed over a connection and closes it")
-        if core.owned.get(conn.fd) is not conn:
+        if conn in core.live and core.owned.get(conn.fd) is not conn:
             core.drop(conn)
         return leading
 
@@ -193,18 +190,20 @@ class Turns:
                 return self._run_measured(conn, request, slot, route)
         return self._run_inline(conn, request, slot)
 
-    def _run_inline(self, conn: Connection, request: Request, slot: list[Connection]) -> bool:
+    def _run_inline(
+        self, conn: Connection, request: Request, slot: list[Connection], measure: Measure | None = None
+    ) -> bool:
         core = self._core
         core.counters.requests += 1
         self.turns += 1
         slot.append(conn)
         if self.monitor_sleeps:
             self.wake_monitor()
-        outcome = self.caller.run(conn, request)
+        outcome = self.caller.run(conn, request, measure)
         leading = self.threads.regained(slot)
         now = monotonic()
         if now - self.now > SLOW:
-            self.pace.learn(request.path)
+            self.pace.slow(request.path, self.turns)
         self.now = now
         if outcome == KEEP:
             core.idle(conn, now)
@@ -222,14 +221,12 @@ class Turns:
             self._core.counters.given_away += 1
             self.serve(conn)
             return False
-        if route.average > 0 and self.now - self.pace.blocked_at > TRIAL:
-            # It may block now, and the monitor may not look for a while.
-            self.pace.blocked_at = self.now
+        if self.pace.is_trial(route, self.now):
             self.wake_monitor()
         measure = Measure()
-        leading = self._run_inline(conn, request, slot)
-        if leading:  # else the monitor has had its own look
-            self.pace.note(request.path, measure.blocked())
+        leading = self._run_inline(conn, request, slot, measure)
+        if leading and measure.blocked is not None:  # if the lead was lost, the monitor has had its own look
+            self.pace.note(request.path, measure.blocked, self.turns)
         return leading
 
     def serve(self, conn: Connection) -> None:
@@ -247,7 +244,8 @@ class Turns:
         if request.upload:
             waiting = self.uploads.leave()
             if waiting is not None:
-                self.threads.hand(waiting)
+                # This thread takes it next. Not another one: the leader may count on the last that is free.
+                self.threads.jobs.append(waiting)
         if outcome == KEEP:
             self._core.idle(conn, monotonic())
         else:

@@ -64,9 +64,13 @@ def test_a_slow_upload_holds_no_thread(rig: MakeRig) -> None:
 
 
 def test_at_most_half_of_the_threads_wait_for_uploads(rig: MakeRig) -> None:
-    """With all upload threads waiting for slow clients, a blocking request still gets a thread, and uploads end well."""
+    """With all upload threads waiting for slow clients, a blocking request still gets a thread, and uploads
+    end well.
+    """
     gate = Gate()
-    make = rig(lambda e, s: gate(e, s) if e["PATH_INFO"] == "/wait" else echo(e, s), settings={"threads": 4}, body_buffer=10)
+    make = rig(
+        lambda e, s: gate(e, s) if e["PATH_INFO"] == "/wait" else echo(e, s), settings={"threads": 4}, body_buffer=10
+    )
     slow = [make.connect() for _ in range(8)]
     for client in slow:
         client.send(post(b"0123456789ab")[:-5])
@@ -92,7 +96,9 @@ def test_continue_is_sent_when_the_application_reads(rig: MakeRig) -> None:
 
 
 def test_continue_is_not_sent_when_the_application_does_not_read(rig: MakeRig) -> None:
-    """The final answer comes instead of 100, and the connection closes: the client may or may not send the body now."""
+    """The final answer comes instead of 100, and the connection closes: the client may or may not send the
+    body now.
+    """
     client = rig(hello).connect()
     client.send(post(b"hello", "Expect: 100-continue")[:-5])
     answer = client.read()
@@ -141,7 +147,8 @@ def test_a_client_that_leaves_in_the_middle_of_its_body(rig: MakeRig, sent: byte
     "body",
     [
         b"x\r\n", b"-1\r\n", b"5\r\nhello!!0\r\n\r\n", b"5 \r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n",
-        b"5;a\rb\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"\r\n", b"+5\r\nhello\r\n0\r\n\r\n", b"5_0\r\n" + b"x" * 80,
+        b"5;a\rb\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"\r\n", b"+5\r\nhello\r\n0\r\n\r\n",
+        b"5_0\r\n" + b"x" * 80,
         b"5\r\nhello\r\n0\r\nHost: a\r\n\r\n", b"5\r\nhello\r\n0\r\nbad trailer\r\n\r\n", b"fffffffffffffffff" * 1200,
     ],
 )  # fmt: skip

@@ -53,7 +53,7 @@ def test_closing_waits_for_the_peer_and_not_for_ever(rig: MakeRig) -> None:
     assert make.engine.counters.connections == 1
     assert make.get().status == 200
     client.send(b"ignored")
-    make.wait_for(lambda: make.engine.counters.connections <= 1)
+    eventually(lambda: make.engine.counters.connections <= 1)
 
 
 def test_an_answer_is_whole_though_the_client_still_sends(rig: MakeRig) -> None:
@@ -98,7 +98,9 @@ def few_descriptors() -> Iterator[None]:
 
 
 def test_running_out_of_descriptors_is_survived(rig: MakeRig, few_descriptors: None) -> None:
-    """EMFILE at accept: the log says so once, those who have a connection are served, and later the others are too."""
+    """EMFILE at accept: the log says so once, those who have a connection are served, and later the others
+    are too.
+    """
     make = rig(hello)
     first = make.connect()
     assert first.get().status == 200

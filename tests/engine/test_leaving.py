@@ -46,9 +46,9 @@ def test_idle_connections_move_and_are_never_closed(rig: MakeRig) -> None:
         client.get("/old")
     successor = Successor(new)
     old.engine.leave(successor.give)
+    old.wait_idle()  # the thread that sent the last answer may not have been done with its connection
     assert sum(successor.batches) == 200
     assert max(successor.batches) <= 64
-    assert old.engine.idle
     for client in clients:
         assert client.get("/new").body == b"/new"
     assert new.engine.counters.requests == 200
@@ -117,7 +117,7 @@ def test_a_half_read_body_is_finished_first(rig: MakeRig) -> None:
         old, new = rig(echo, body_buffer=body_buffer), rig(hello)
         client = old.connect()
         client.send(request("/", "Content-Length: 20", method="POST", body=b"x" * 10))
-        eventually(lambda engine=old.engine: engine.in_flight())
+        eventually(old.engine.in_flight)
         old.engine.leave(Successor(new).give)
         assert not old.engine.idle
         client.send(b"y" * 10)
@@ -246,7 +246,7 @@ def test_leave_may_change_its_mind(rig: MakeRig) -> None:
         client.get()
     nobody = Successor(takes=lambda moved: False)
     old.engine.leave(nobody.give)
-    assert sum(nobody.batches) == 3
+    eventually(lambda: sum(nobody.batches) == 3)
     old.engine.leave(None)
     old.engine.resume()
     for client in clients:
@@ -342,9 +342,15 @@ def test_a_thread_that_finishes_during_the_sweep(rig: MakeRig, attempt: int) -> 
         assert client.get("/after").body == b"/after"
 
 
+def _grown(counts: list[int], failures: list[BaseException]) -> Callable[[], bool]:
+    before = min(counts)
+    return lambda: min(counts) > before or bool(failures)
+
+
 def test_back_and_forth_under_load(rig: MakeRig) -> None:
-    """Connections are moved between two engines forty times while eight clients send: every request is answered, in order,
-    no connection is closed."""
+    """Connections are moved between two engines forty times while eight clients send: every request is
+    answered, in order, no connection is closed.
+    """
     engines = [rig(hello), rig(hello)]
     failures: list[BaseException] = []
     stop = threading.Event()
@@ -356,7 +362,7 @@ def test_back_and_forth_under_load(rig: MakeRig) -> None:
             while not stop.is_set():
                 assert client.get(f"/{number}/{counts[number]}").body == f"/{number}/{counts[number]}".encode()
                 counts[number] += 1
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  shown by the test's own thread
             failures.append(error)
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
@@ -368,8 +374,7 @@ def test_back_and_forth_under_load(rig: MakeRig) -> None:
         if turn:
             there.engine.resume()
         here.engine.leave(Successor(there).give)
-        mark = min(counts)
-        eventually(lambda mark=mark: min(counts) > mark or failures)
+        eventually(_grown(counts, failures))
     stop.set()
     for thread in threads:
         thread.join(10)

@@ -132,7 +132,10 @@ def test_a_client_that_reads_nothing_is_given_up(rig: MakeRig) -> None:
 
 def test_content_length_is_not_exceeded(rig: MakeRig) -> None:
     """What is over the announced length is not sent: it would be read as the next answer."""
-    for app in (fixed("200 OK", [("Content-Length", "3")], [b"abcdef"]), streaming(b"ab", b"cd", b"e", headers=[("Content-Length", "3")])):
+    for app in (
+        fixed("200 OK", [("Content-Length", "3")], [b"abcdef"]),
+        streaming(b"ab", b"cd", b"e", headers=[("Content-Length", "3")]),
+    ):
         client = rig(app).connect()
         for _ in range(2):
             assert len(client.get().body) == 3
@@ -141,7 +144,10 @@ def test_content_length_is_not_exceeded(rig: MakeRig) -> None:
 
 def test_a_body_shorter_than_announced_closes(rig: MakeRig) -> None:
     """The client must not wait for bytes that will not come; the log says what is wrong."""
-    for app in (fixed("200 OK", [("Content-Length", "9")], [b"abc"]), streaming(b"abc", headers=[("Content-Length", "9")])):
+    for app in (
+        fixed("200 OK", [("Content-Length", "9")], [b"abc"]),
+        streaming(b"abc", headers=[("Content-Length", "9")]),
+    ):
         make = rig(app)
         client = make.connect()
         client.send(request())
@@ -153,8 +159,10 @@ def test_a_body_shorter_than_announced_closes(rig: MakeRig) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        [("X-A", "a\r\nSet-Cookie: x")], [("X-A", "a\nb")], [("X-A", "a\0")], [("X-A\r\n", "a")], [("X A", "a")], [("", "a")],
-        [("X-A", b"bytes")], [(b"X-A", "bytes")], [("X-A", "\u20ac")], [("Content-Length", "1 2")], [("Content-Length", "-1")],
+        [("X-A", "a\r\nSet-Cookie: x")], [("X-A", "a\nb")], [("X-A", "a\0")], [("X-A\r\n", "a")], [("X A", "a")],
+        [("", "a")],
+        [("X-A", b"bytes")], [(b"X-A", "bytes")], [("X-A", "\u20ac")], [("Content-Length", "1 2")],
+        [("Content-Length", "-1")],
         [("X-A", 5)], None,
     ],
 )  # fmt: skip
@@ -178,7 +186,13 @@ def test_bad_statuses(rig: MakeRig, status: Any) -> None:
 
 def test_hop_by_hop_headers_are_the_servers(rig: MakeRig) -> None:
     """The application's are not sent; its `Connection: close` is taken as a wish."""
-    headers = [("Transfer-Encoding", "chunked"), ("Keep-Alive", "5"), ("Server", "x"), ("Date", "y"), ("Connection", "close")]
+    headers = [
+        ("Transfer-Encoding", "chunked"),
+        ("Keep-Alive", "5"),
+        ("Server", "x"),
+        ("Date", "y"),
+        ("Connection", "close"),
+    ]
     client = rig(fixed("200 OK", headers, [b"abc"])).connect()
     answer = client.get()
     assert answer.body == b"abc"
@@ -290,7 +304,9 @@ def test_the_iterable_is_closed(rig: MakeRig) -> None:
     assert closes.acquire(timeout=10)
 
 
-def file_app(path: Path, headers: list[tuple[str, str]] | None = None, seek: int = 0) -> Callable[[Environ, Start], Any]:
+def file_app(
+    path: Path, headers: list[tuple[str, str]] | None = None, seek: int = 0
+) -> Callable[[Environ, Start], Any]:
     def app(environ: Environ, start_response: Start) -> Any:
         file = path.open("rb")
         file.seek(seek)
@@ -312,7 +328,10 @@ def test_files(rig: MakeRig, tmp_path: Path, size: int, sendfile: bool | None) -
     assert quick.get().body == path.read_bytes()
     assert slow.read().body == path.read_bytes()
     answer = slow.get()
-    assert (answer.body, answer.headers.get("content-length")) == (path.read_bytes(), None if sendfile is False and size else str(size))
+    assert (answer.body, answer.headers.get("content-length")) == (
+        path.read_bytes(),
+        None if sendfile is False and size else str(size),
+    )
 
 
 def test_a_part_of_a_file(rig: MakeRig, tmp_path: Path) -> None:
@@ -362,7 +381,9 @@ def test_head_and_small_body_are_one_segment(rig: MakeRig) -> None:
 
 
 def test_websocket_handshakes_get_a_blocking_socket(rig: MakeRig) -> None:
-    """An upgrade request owns a thread and a blocking socket, as websocket libraries expect; then the connection ends."""
+    """An upgrade request owns a thread and a blocking socket, as websocket libraries expect; then the
+    connection ends.
+    """
 
     def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
         sock = environ["werkzeug.socket"]

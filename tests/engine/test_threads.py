@@ -58,8 +58,9 @@ def test_requests_behind_a_stuck_one_are_answered(rig: MakeRig) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_the_last_free_thread_never_runs_the_application(rig: MakeRig, threads: int) -> None:
-    """With all threads in the application, connections are still accepted and requests read; they are answered when one
-    is free, and the log says that threads are short. At most `threads` calls run at once."""
+    """With all threads in the application, connections are still accepted and requests read; they are
+    answered when one is free, and the log says that threads are short. At most `threads` calls run at once.
+    """
     gate = Gate()
     make = rig(gate, settings={"threads": threads})
     stuck = [make.connect() for _ in range(threads)]
