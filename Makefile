@@ -1,5 +1,6 @@
 # make demo    the example application, restarted five times under traffic
 # make test    lint, types and the whole suite
+# make bench   hotswap and its peers measured, about 15 minutes; make bench BENCH="--quick", BENCH="--help"
 # make lint    ruff
 # make types   mypy, strict
 # make clean   removes the environment and what tools left behind
@@ -18,7 +19,7 @@ define install
 	          "on Debian and Ubuntu, apt-get install gcc python3-dev" >&2; exit 1; }
 endef
 
-.PHONY: demo test lint types pytest clean
+.PHONY: demo test lint types pytest bench clean
 
 demo: $(VENV)/example.stamp
 	$(BIN)/python -u -m examples.flask_app.demo
@@ -34,6 +35,9 @@ types: $(VENV)/test.stamp
 pytest: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(ARGS)
 
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m benchmarks $(BENCH)
+
 # The stamps are written last: an installation that broke off is done again. The demo needs little and should start soon,
 # so what only the tests need has a stamp of its own.
 $(VENV)/example.stamp: $(VENV)/made.stamp pyproject.toml
@@ -42,6 +46,10 @@ $(VENV)/example.stamp: $(VENV)/made.stamp pyproject.toml
 
 $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml
 	@$(call install,test)
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/made.stamp pyproject.toml
+	@$(call install,bench)
 	@touch $@
 
 $(VENV)/made.stamp:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hotswap.birth import HERE as _HERE
 from hotswap.errors import (
     AddressError,
     BindError,
@@ -22,13 +21,19 @@ from hotswap.errors import (
     UsageError,
 )
 from hotswap.events import draining, on, on_signal
+from hotswap.platform import restarts_hot as _restarts_hot
 
 if TYPE_CHECKING:
     from hotswap.server import Server
     from hotswap.serving import serve
 
 #: The number of this run of the program: 1, and one more after every restart.
-generation = _HERE.generation
+generation = 1
+if _restarts_hot():
+    # At import and not in serve(): what a predecessor passed is taken before the program goes on.
+    from hotswap.birth import HERE as _HERE
+
+    generation = _HERE.generation
 
 __version__ = "0.1.0"
 __all__ = [
@@ -53,8 +58,12 @@ def __getattr__(name: str) -> Any:
     """`serve` and `Server` when first asked for: they import gunicorn, which `hotswap status` does not need."""
     if name not in ("serve", "Server"):
         raise AttributeError(f"module 'hotswap' has no attribute {name!r}")
-    from hotswap.server import Server
-    from hotswap.serving import serve
+    if _restarts_hot():
+        from hotswap import server, serving
 
-    globals().update(serve=serve, Server=Server)
+        globals().update(serve=serving.serve, Server=server.Server)
+    else:
+        from hotswap import elsewhere
+
+        globals().update(serve=elsewhere.serve, Server=elsewhere.Server)
     return globals()[name]

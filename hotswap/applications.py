@@ -1,16 +1,39 @@
-"""Which application answers at which address, and the debugger around it."""
+"""Which application answers at which address."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from hotswap.errors import UsageError
-from hotswap.settings import Config
 from hotswap.system.addresses import keys, parse_all
+
+if TYPE_CHECKING:
+    from hotswap.settings import Config
 
 WSGIApp = Callable[..., Any]
 Address = str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """An application that every worker loads for itself (`preload_app` off)."""
+
+    load: Callable[[], WSGIApp]
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise UsageError("this application is loaded in workers, and this process is none")
+
+
+def loaded(apps: Mapping[str, WSGIApp]) -> Mapping[str, WSGIApp]:
+    """The same, with a deferred one loaded by this call. Raises what loading raises, and UsageError."""
+    first = next(iter(apps.values()))
+    if not isinstance(first, Deferred):
+        return apps
+    app = first.load()
+    must_be_wsgi(app)
+    return dict.fromkeys(apps, app)
 
 
 def addresses_of(app: Any, address: Address) -> Address:
@@ -33,7 +56,9 @@ def by_key(app: Any, cfg: Config) -> dict[str, WSGIApp]:
     apps = list(app.values()) if isinstance(app, Mapping) else [app] * len(texts)
     for each in apps:
         must_be_wsgi(each)
-    return {key: debugged(each, cfg) for key, each in zip(keys(parse_all(texts)), apps, strict=True)}
+        if cfg.debug:
+            set_debug(each)
+    return dict(zip(keys(parse_all(texts)), apps, strict=True))
 
 
 def must_be_wsgi(app: object) -> None:
@@ -44,13 +69,13 @@ def must_be_wsgi(app: object) -> None:
         raise UsageError(f"{app!r} is not a WSGI application: it must be callable with (environ, start_response)")
 
 
-def debugged(app: WSGIApp, cfg: Config) -> WSGIApp:
-    """The application inside werkzeug's debugger if `debug=True` asks for it, else itself."""
-    if not cfg.use_debugger:
-        return app
-    from werkzeug.debug import DebuggedApplication
+def set_debug(app: Any) -> None:
+    """Tell a Flask application that it is being debugged, as flask.Flask.run does.
 
-    return DebuggedApplication(app, evalex=cfg.use_evalex)
+    Else it would answer 500 itself, and the debugger would see no exception (flask.Flask.handle_exception).
+    """
+    if isinstance(getattr(app, "debug", None), bool):
+        app.debug = True
 
 
 def server_name(bound: str) -> tuple[str, str]:

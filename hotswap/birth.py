@@ -60,7 +60,16 @@ class Birth:
         return handoff
 
 
+def _open_standard_descriptors() -> None:
+    """Whoever starts us with `2>&-` must not get a scoreboard or a listener at these numbers: a restart writes and
+    closes there, and closing any descriptor of the scoreboard gives up its locks."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
 def _take() -> Birth:
+    _open_standard_descriptors()
     own = dict(own_environ())
     handoff = Handoff.from_environ(os.environ)
     environ = first_environ(own, handoff.environment_before if handoff else {}, VARIABLE)
@@ -70,9 +79,22 @@ def _take() -> Birth:
     generation = handoff.generation if handoff else 1
     birth = Birth(how, Origin(os.getpid(), os.getppid(), generation, own))
     if handoff is not None:
+        _must_be_open(handoff)
         birth.handoff = _settle(handoff)
         _begin_succession(birth, birth.handoff)
     return birth
+
+
+def _must_be_open(handoff: Handoff) -> None:
+    """Raise HandoffError for a handoff that was copied from another process: its numbers mean nothing here."""
+    for fd in handoff.descriptors():
+        try:
+            os.fstat(fd)
+        except (OSError, OverflowError):
+            raise HandoffError(
+                f"cannot read the handoff in {VARIABLE} (descriptor {fd} is not open): "
+                "unset it to start without a predecessor"
+            ) from None
 
 
 def _settle(handoff: Handoff) -> Handoff:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from hotswap.errors import HotswapError
+from hotswap.platform import NEEDED, restarts_hot
 
 COMMANDS: Mapping[str, str] = {
     "run": "serve an application: hotswap run module:app",
@@ -41,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def carry_out(name: str, arguments: Sequence[str]) -> int:
     """Run one command. An error of the application's own is not caught: its traceback is the message."""
+    if not restarts_hot():
+        print(f"hotswap {name}: {NEEDED}; hotswap.serve() in the program works", file=sys.stderr)
+        return FAILED
     try:
         return int(importlib.import_module(f"hotswap.commands.{name}").main(arguments))
     except HotswapError as error:

@@ -31,16 +31,19 @@ class Presence:
             self._pidfile.prepare(os.getpid())
 
     def show(self, state: State, busy: int = 0) -> None:
-        """Slot first: it is what other processes decide by; the title is for people, `[draining 3]` with what is left."""
+        """Slot first: it is what other processes decide by; the title is for people, `[draining 3]` tells it."""
         self._slot.set_state(state.value)
         words = f"{state.value} {busy}" if busy else state.value
         title.show(self._name, self._generation, words, self._where)
 
-    def serving(self, first: bool) -> None:
-        """This generation accepts: the pid file may name it. `first`: nobody before us speaks to systemd."""
+    def serving(self) -> None:
+        """This generation accepts: the pid file may name it."""
         if self._pidfile is not None:
             self._pidfile.commit()
-        if first and self._notifier is not None:
+
+    def main_process(self) -> None:
+        """Nobody before us speaks to systemd any more, so it is we who say that we are ready."""
+        if self._notifier is not None:
             self._notifier.ready(mainpid=os.getpid(), status=f"generation {self._generation} serves {self._where}")
 
     def restarting(self) -> None:
@@ -50,7 +53,9 @@ class Presence:
     def restart_failed(self, text: str) -> None:
         """`systemctl reload` waits for READY, also when there is nothing new to be ready."""
         if self._notifier is not None:
-            reason = text.strip().splitlines()[-1] if text.strip() else "no reason given"
+            # What happened, and the last line of the rest: of a traceback that is the error itself.
+            lines = text.strip().splitlines() or ["no reason given"]
+            reason = ": ".join(dict.fromkeys((lines[0], lines[-1].strip())))
             self._notifier.ready(status=f"restart failed, generation {self._generation} serves on: {reason}")
 
     def handed_to(self, pid: int, generation: int) -> None:
@@ -69,9 +74,12 @@ class Presence:
         if self._notifier is not None:
             self._notifier.ready(mainpid=os.getpid(), status=f"generation {self._generation} serves again")
 
-    def gone(self, stopped: bool) -> None:
-        """Nobody serves any more if `stopped`; else the pid file is the successor's already."""
+    def gone(self, stopped: bool, heir: int = 0) -> None:
+        """Nobody serves any more if `stopped`; else the pid file is the successor's already.
+
+        `heir` is the pid of a successor that was stopped with us, and may have put its pid into the file.
+        """
         if self._pidfile is not None:
             if stopped:
-                self._pidfile.remove()
+                self._pidfile.remove(heir)
             self._pidfile.abandon()

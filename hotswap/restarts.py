@@ -51,6 +51,8 @@ class Restarts:
         self._highest = birth.generation
         self.remembered = False
         self.failure = ""
+        #: the modules' files of the successor that failed last, as far as it could still tell
+        self.failed_files: tuple[str, ...] = ()
         self.current: Succession | None = None
 
     @property
@@ -63,18 +65,23 @@ class Restarts:
         self.remembered = False
         generation = self._highest + 1
         self._attempt = self._board.begin_attempt(generation)
-        self.failure = ""
+        self.failure, self.failed_files = "", ()
         try:
             self.current = self._spawn(generation)
         except HotswapError as error:
             self.failure = str(error)
-        except OSError as error:
-            self.failure = f"cannot start a successor ({error.strerror or error}): {self._birth.program.executable}"
+        except Exception as error:  # noqa: BLE001  whatever it is, the next HUP must find us serving
+            self.failure = self._cannot_start(error)
         return not self.failure
+
+    def _cannot_start(self, error: Exception) -> str:
+        # subprocess names the directory, if that is what is missing, else the executable.
+        where = getattr(error, "filename", None) or self._birth.program.executable
+        return f"cannot start a successor ({getattr(error, 'strerror', None) or error}: {where})"
 
     def _spawn(self, generation: int) -> Succession:
         birth = self._birth
-        refusal = program.refusal(birth.program, birth.origin)
+        refusal = program.refusal(birth.program, birth.origin, stays=bool(self._cfg.reload))
         if refusal:
             raise RestartRefused(f"restart refused: {refusal}")
         # Read anew each time: what they say now is what the next generation gets.
@@ -116,6 +123,7 @@ class Restarts:
     def _on_news(self, event: Event) -> None:
         if event is Event.FAILED and self.current is not None:
             self.failure = self.current.why()
+            self.failed_files = self.current.successor.news.files
         self._tell(event)
 
     def stage(self, name: str) -> None:
@@ -146,12 +154,15 @@ class Restarts:
         """The attempt is over; returns why."""
         pid = self.current.successor.pid if self.current is not None else 0
         self._board.end_attempt(self._attempt, False, pid, self._highest, self.failure)
-        self._forget()
+        self.forget()
         return self.failure
 
     def lost(self) -> None:
-        """The successor had taken over and died: that too is kept as a failed attempt."""
+        """Whoever had taken over died: that too is kept as a failed attempt."""
         self._attempt = self._board.begin_attempt(self._highest)
+        if self.current is None:
+            self.failure = "the younger generation that served is gone"
+            return
         self.failure = f"{self.succession.successor.how_it_ended()} just after it had taken over"
 
     def stop(self) -> None:
@@ -161,14 +172,27 @@ class Restarts:
         self._board.end_attempt(self._attempt, False, pid, self._highest, "the server was told to stop")
         self.succession.signal(signal.SIGTERM)
 
+    def lives(self) -> bool:
+        """Whether there is a successor that has not exited."""
+        return self.current is not None and not self.current.successor.exited()
+
     def kill(self) -> None:
         self.succession.signal(signal.SIGKILL)
 
-    def _forget(self) -> None:
+    def forget(self) -> int:
+        """Let go of the successor and give its pid, 0 if there is none; one that never became ready is killed."""
+        if self.current is None:
+            return 0
+        pid = self.current.successor.pid
+        self.current.close()
+        self.current = None
+        return pid
+
+    def abandon(self) -> None:
+        """In a forked child: close what we hold of a successor, which is the parent's."""
         if self.current is not None:
-            self.current.close()
-            self.current = None
+            self.current.successor.close()
 
     def close(self) -> None:
         """Let go of what there is; a successor that never became ready is killed, for it holds our listeners."""
-        self._forget()
+        self.forget()

@@ -7,13 +7,14 @@ import functools
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from hotswap import applications, boot
+from hotswap import applications, boot, debugger, foreground
 from hotswap.birth import FIRST_LISTENER, HERE
+from hotswap.crew.protocol import Crew
 from hotswap.crew.single import Single
-from hotswap.departure import Departure
+from hotswap.departure import Departure, Heir
 from hotswap.engine import Service
 from hotswap.errors import BootError, HotswapError
 from hotswap.events import CALLBACKS, When, draining
@@ -27,13 +28,14 @@ from hotswap.presence import Presence
 from hotswap.process import claimed, name_threads_that_stay, surroundings, switch_interval
 from hotswap.restarts import Restarts
 from hotswap.settings import Config, check, from_keywords
-from hotswap.succession import Succession
 from hotswap.system import exchange as wire
 from hotswap.system.notify import Notifier
 from hotswap.system.pidfile import PidFile
 from hotswap.system.processes import signal_process
-from hotswap.system.signals import SignalQueue
+from hotswap.system.scoreboard import RECEIVING, SlotView
+from hotswap.system.signals import REMEMBERED, SignalQueue
 from hotswap.system.waiter import Waiter
+from hotswap.watching import Watch
 
 #: How often the counters on the scoreboard are brought up to date (seconds).
 REPORT = 1.0
@@ -65,7 +67,7 @@ class Server:
         self.state = State.BOOTING
         #: where this server listens, as URLs; known when the step "begin" is called
         self.listening: list[str] = []
-        self._apps = applications.by_key(app, cfg)
+        self._apps: Mapping[str, applications.WSGIApp] = applications.by_key(app, cfg)
         self._departure: Departure | None = None
         self._signals = SignalQueue(HERE.remembered)
 
@@ -82,7 +84,12 @@ class Server:
             self._serve(stack)
             while self.state is not State.GONE:
                 self._turn()
-            return self._leave()
+            how = self._leave()
+            stays = how == "retired" and self.generation == 1 and bool(self.cfg.reload)
+            board_fd = os.dup(self._board.fileno()) if stays else -1
+        if stays:
+            foreground.stay(board_fd, self._log)
+        return how
 
     def stop(self) -> None:
         """Drain and stop, as SIGTERM does; from any thread."""
@@ -104,6 +111,7 @@ class Server:
                 self._waiter = stack.enter_context(contextlib.closing(Waiter()))
                 self._log = Log(self.cfg, self.generation)
                 self._hooks = ArbiterView(self.cfg, self._log, self._apps)
+                self._watch = Watch(self.cfg, self._log, self.restart)
                 self._call_back("starting", self)
             self._listen(stack, handoff)
             self._equip(stack, handoff)
@@ -129,21 +137,25 @@ class Server:
         name = self.cfg.name or self._listeners[0].bound
         self._board, self._board_is_shared = boot.open_scoreboard(handoff, self.cfg.run_dir, name)
         stack.callback(self._board.close)
-        self._slot = self._board.take_slot(self.generation, "server")
+        if self._board.why_no_path:
+            self._log.warning("hotswap status needs the pid of this server: %s", self._board.why_no_path)
+        self._slot = self._board.take_slot(self.generation, "server", aloof=self.cfg.workers > 0)
         self._exchange = boot.open_exchange(handoff)
         stack.callback(self._exchange.close)
         pidfile = PidFile(self.cfg.pidfile) if self.cfg.pidfile else None
         notifier = Notifier.from_environ(HERE.origin.environ)
         self._presence = Presence(self.cfg.proc_name, self.generation, self._slot, pidfile, notifier)
-        self._crew = self._make_crew()
-        self._crew.start()
-        stack.callback(self._crew.stop)
+        self._apps = debugger.wrapped(self._apps, self.cfg, self._log)
         self._restarts = Restarts(
             HERE, self.cfg, self._log, self._waiter, self._board, self._exchange, self._listeners, self._on_news
         )
         stack.callback(self._restarts.close)
+        self._crew = self._make_cluster() if self.cfg.workers else self._make_single()
+        stack.callback(self._crew.stop)
+        self._tell_predecessor("loading workers" if self.cfg.workers else "starting")
+        self._crew.start()
 
-    def _make_crew(self) -> Single:
+    def _make_single(self) -> Crew:
         default = next(iter(self._apps.values()))
         services = [
             Service(
@@ -155,6 +167,33 @@ class Server:
             for listener in self._listeners
         ]
         return Single(services, self.cfg, self._log, self._exchange, self._board, self._later, self._look_again)
+
+    def _make_cluster(self) -> Crew:
+        # Here, and not above: who forks nothing should not wait for the import of gunicorn's workers.
+        from hotswap.crew.cluster import Cluster
+        from hotswap.crew.post import Shared
+        from hotswap.crew.worker import Worker
+
+        shared = Shared(
+            self.cfg,
+            self._log,
+            self.generation,
+            self._listeners,
+            self._exchange,
+            self._board,
+            load=functools.partial(applications.loaded, self._apps),
+            names=applications.server_name,
+            arbiter=self._hooks,
+        )
+        return Cluster(shared, Worker, self._waiter, self._look_again, self._let_go)
+
+    def _let_go(self) -> None:
+        """In a forked worker: close what only the server process has, without touching what is behind it."""
+        self._waiter.close()
+        self._signals.abandon()
+        self._restarts.abandon()
+        if HERE.predecessor is not None:
+            HERE.predecessor.close()
 
     def _check(self) -> None:
         if self.cfg.check:
@@ -173,18 +212,18 @@ class Server:
         Until here SIGTERM and SIGINT have their own way, which ends a boot that hangs.
         """
         stack.enter_context(self._signals)
+        # After the signals, so that it ends before them: a change is a signal of our own.
+        stack.callback(self._watch.close)
         for address in self.listening:
             self._call_back("begin", address)
         draining.clear()
         self._crew.open()
         self._dispatch(Event.BOOTED)
         predecessor, HERE.predecessor = HERE.predecessor, None
-        self._presence.serving(first=predecessor is None or not predecessor.lives)
+        self._presence.serving()
         self._log.info("serving at %s", ", ".join(self.listening))
-        if predecessor is not None:
-            predecessor.ready(**self._takes())
-            predecessor.retire()
-            predecessor.close()
+        if predecessor is None or not predecessor.succeed(**self._takes()):
+            self._presence.main_process()
         self._call_back("ready", self)
         self._waiter.watch(self._signals.fileno(), self._on_signals)
         # What came while we booted lies in the queue without a byte in the pipe.
@@ -205,7 +244,16 @@ class Server:
         self._crew.report(self._slot)
         if self._departure is not None:
             self._presence.show(self.state, self._crew.connections)
+        elif self.state is State.SERVING and self._younger() is not None:
+            self._dispatch(Event.SUPERSEDED)
         self._waiter.later(REPORT, self._report)
+
+    def _younger(self) -> SlotView | None:
+        """A later generation that serves though we do: its predecessor, our successor, died while it booted."""
+        mine = (self.generation, self._slot.started)
+        found = [view for view in self._board.slots() if view.role == "server" and view.state in RECEIVING]
+        younger = [view for view in found if (view.generation, view.started) > mine and view.pid != os.getpid()]
+        return max(younger, key=lambda view: (view.generation, view.started), default=None)
 
     def _later(self, seconds: float, callback: Callable[[], object]) -> None:
         """From any thread: call `callback` on the main thread, `seconds` from now."""
@@ -232,6 +280,9 @@ class Server:
 
     def _on_news(self, event: Event) -> None:
         """The successor's news. Once we leave, whether its exit means anything is the departure's question."""
+        if event is Event.FAILED:
+            # It may have sent its SIGTERM before it died: read after FAILED, it would stop the whole server.
+            self._on_signals()
         if self._departure is not None:
             self._departure.look()
         else:
@@ -274,6 +325,7 @@ class Server:
 
     def _report_failure(self) -> None:
         why = self._restarts.failed()
+        self._watch.failed(why, self._restarts.failed_files)
         self._log.error("restart failed, generation %d serves on: %s", self.generation, why)
         self._presence.restart_failed(why)
         self._call_back("restart_failed", self, why)
@@ -287,19 +339,34 @@ class Server:
         takes = succession.takes
         self._crew.retire(takes.get("listeners", ()) if takes.get("exchange") == wire.VERSION else ())
         self._log.info("generation %d (pid %d) serves: retiring", succession.generation, succession.successor.pid)
-        self._depart("retiring", float(self.cfg.retire_timeout), succession)
+        successor = succession.successor
+        heir = Heir(successor.exited, lambda: successor.returncode, on_board=bool(takes.get("exchange")))
+        self._depart("retiring", float(self.cfg.retire_timeout), heir)
+
+    def _retire_to_younger(self) -> None:
+        younger = self._younger()
+        if younger is None:
+            # Gone in between: as if it had been our successor, and lost at once.
+            heir = Heir(lambda: True, lambda: None, on_board=True)
+        else:
+            pid = younger.pid
+            heir = Heir(lambda: not self._board.alive(pid), lambda: None, on_board=True)
+        self._crew.retire([listener.key for listener in self._listeners])
+        self._depart("retiring", float(self.cfg.retire_timeout), heir)
 
     def _drain(self) -> None:
         self._log.info("draining: no new connections, finishing what runs")
         self._presence.draining()
         self._crew.drain()
-        self._depart("draining", float(self.cfg.graceful_timeout), None)
+        # Before the callbacks: a slow one must not make clients hang that connect meanwhile.
         self._release_listeners()
+        self._depart("draining", float(self.cfg.graceful_timeout), None)
 
-    def _depart(self, step: str, deadline: float, succession: Succession | None) -> None:
+    def _depart(self, step: str, deadline: float, heir: Heir | None) -> None:
         self._departure = Departure(
-            self._crew, self._board, self._waiter, self._dispatch, self._release_listeners, deadline, succession
-        )
+            self._crew, self._board, self._waiter, self._dispatch, self._release_listeners, deadline, heir,
+            self._restarts.lives,
+        )  # fmt: skip
         draining.set()
         self._call_back(step, self)
 
@@ -330,8 +397,9 @@ class Server:
 
     def _pass_on(self) -> None:
         """A HUP for a server that has moved on belongs to whoever serves now, which may not be our own child."""
-        for view in self._board.receivers():
-            if view.role == "server" and signal_process(view.pid, signal.SIGHUP, self._board.alive):
+        for view in self._board.slots():
+            serves = view.role == "server" and view.state in RECEIVING and view.pid != os.getpid()
+            if serves and signal_process(view.pid, signal.SIGHUP, self._board.alive):
                 self._log.info("SIGHUP passed on to generation %d (pid %d)", view.generation, view.pid)
                 return
         self._log.warning("SIGHUP while leaving: nobody serves that it could be passed on to")
@@ -350,27 +418,32 @@ class Server:
 
     def _reopen_logs(self) -> None:
         self._log.reopen()
+        self._crew.reopen_logs()
         self._log.info("log files reopened")
 
     def _suspend(self) -> None:
         self._log.info("suspended by SIGTSTP, until SIGCONT")
+        self._crew.suspend()
         self._signals.suspend()
+        self._crew.resume()
         self._log.info("resumed by SIGCONT")
 
     # the end
 
     def _leave(self) -> str:
         """What is left to do when nothing runs any more; returns what `run` returns."""
-        retired = self._departure is not None and self._departure.succession is not None
+        retired = self._departure is not None and self._departure.heir is not None
         how = "retired" if retired else "stopped"
         if self._departure is not None:
             self._departure.cancel()
         draining.set()
         self._crew.report(self._slot)
-        self._presence.gone(stopped=not retired)
+        heir = self._restarts.forget()
+        self._presence.gone(stopped=not retired, heir=heir)
         if retired:
             # A late one, meant for the server, must not kill what the program does after serve().
-            self._signals.ignore_from_now_on(signal.SIGTERM)
+            for number in (signal.SIGTERM, *REMEMBERED):
+                self._signals.ignore_from_now_on(number)
         else:
             self._board.unlink()
         self._log.info("%s", how)
@@ -383,7 +456,7 @@ class Server:
     def _call_back(self, step: str, *arguments: object) -> None:
         """Before ready an exception fails the boot; later it is logged, because clients depend on what comes next."""
         calls = [functools.partial(callback, *arguments) for callback in CALLBACKS.at(step)]
-        for callback in (functools.partial(self._hooks.call, step), *calls):
+        for callback in (functools.partial(self._hooks.call, step), functools.partial(self._watch.at, step), *calls):
             try:
                 callback()
             except Exception:
@@ -414,11 +487,12 @@ _ACTIONS: dict[Action, Callable[[Server], object]] = {
     Action.STOP_SUCCESSOR: lambda server: server._restarts.stop(),
     Action.KILL_SUCCESSOR: lambda server: server._restarts.kill(),
     Action.RETIRE: Server._retire,
+    Action.RETIRE_TO_YOUNGER: Server._retire_to_younger,
     Action.DRAIN: Server._drain,
     Action.TAKE_BACK: Server._take_back,
     Action.HAMMER: Server._hammer,
     Action.REOPEN_LOGS: Server._reopen_logs,
-    Action.MORE_WORKERS: lambda server: server._log.info("SIGTTIN: single mode has no workers to add"),
-    Action.FEWER_WORKERS: lambda server: server._log.info("SIGTTOU: single mode has no workers to remove"),
+    Action.MORE_WORKERS: lambda server: server._crew.more_workers(),
+    Action.FEWER_WORKERS: lambda server: server._crew.fewer_workers(),
     Action.SUSPEND: Server._suspend,
 }

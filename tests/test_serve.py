@@ -178,7 +178,6 @@ def test_everything_is_given_back(tmp_path: Path) -> None:
         ("hotswap.serve(app, f'127.0.0.1:{taken}')", "in use"),
         ("hotswap.serve(app, 'unix:/no/such/folder/s')", "/no/such/folder"),
         ("hotswap.serve(app, '127.0.0.1:0', pidfile='/no/such/folder/p')", "/no/such/folder"),
-        ("hotswap.serve(app, '127.0.0.1:0', workers=2)", "workers"),
         ("in_thread(lambda: hotswap.serve(app, '127.0.0.1:0'))", "main thread"),
         ("hotswap.on('nothing')", "ready"),
     ],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gunicorn import util
 
+from hotswap.applications import Deferred
 from hotswap.birth import HERE
 from hotswap.commands.application import load
 from hotswap.commands.output import say
@@ -38,6 +40,8 @@ def run(arguments: Sequence[str]) -> int:
         # Before anything is loaded: no thread and no connection of the application survives a fork.
         util.daemonize(cfg.enable_stdio_inheritance)
     enter(cfg)
+    if cfg.workers and not cfg.preload_app and not only_looking:
+        return serve_application(cfg, Deferred(functools.partial(load, name)))
     application = load(name)
     return 0 if only_looking else serve_application(cfg, application)
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from hotswap.engine import Moved
-from hotswap.system.exchange import Exchange, Message, Passed, pack
+from hotswap.system.exchange import MAX_FDS, Exchange, Message, Passed, pack
 
 
 class Outbox:
@@ -29,12 +29,15 @@ class Outbox:
         self._messages: deque[Message] = deque()
         self._waits = False
         self.sent = 0
+        #: How many connections go into one message: whoever receives it has them all, so few are fair, many quick.
+        self.batch = MAX_FDS
 
     def give(self, connections: Iterable[Moved]) -> None:
         """Take over these connections and send what can be sent now."""
         passed = [to_passed(moved) for moved in connections]
+        batches = (passed[start : start + self.batch] for start in range(0, len(passed), self.batch))
         with self._lock:
-            self._messages.extend(pack(passed))
+            self._messages.extend(message for batch in batches for message in pack(batch))
         self.flush()
 
     def flush(self) -> None:

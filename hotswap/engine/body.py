@@ -18,7 +18,8 @@ from gunicorn.http.unreader import Unreader
 
 from hotswap.engine.refusal import BodyTimeout, Disconnected
 
-_HEX = re.compile(rb"[0-9A-Fa-f]{1,16}")
+_HEX = re.compile(rb"[0-9A-Fa-f]+")
+_TOO_LARGE = 1 << 63  # no body is: such a size is an attempt at an overflow somewhere
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PIECE = 8192  # ChunkedReader copies what is left of a piece for every chunk: small pieces keep tiny chunks affordable
 _MAX_RECV = 1 << 18
@@ -61,6 +62,8 @@ class ChunkScan:
         if not _HEX.fullmatch(digits):  # int() alone would take "+5", "0x5" and "5_0"
             return True
         size = int(digits, 16)
+        if size >= _TOO_LARGE:
+            return True
         self._trailer = size == 0
         self._skip = size + 2 if size else 0
         return False

@@ -174,7 +174,8 @@ class Core:
 
     def wait_for_request(self, conn: Connection) -> None:
         """`put_back` for an idle connection: bytes of its next request may be here already."""
-        fd, waiting = conn.fd, bool(conn.data)
+        # The bytes of a HEAD have been looked at: asked for again while leaving, they would keep the loop spinning.
+        fd, waiting = conn.fd, conn.phase == IDLE and bool(conn.data)
         self.put_back(conn)
         if waiting:
             self.ready.append(fd)

@@ -125,7 +125,9 @@ class Turns:
 
     def _hear(self, conn: Connection, mask: int, slot: list[Connection]) -> bool:
         """Bytes of a head, or the end of the connection. False: the lead is lost."""
-        if not mask and conn.data:  # its next bytes were read before
+        if conn.data and conn.phase == IDLE:
+            # Bytes nobody has looked at go first: reading on would let a pipelining client fill the memory, and meet
+            # the end of the connection before the requests that came before it.
             return self._begin(conn, conn.data, slot)
         try:
             data = conn.sock.recv(_RECV)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,10 @@ class Handoff:
 
     def descriptors(self) -> list[int]:
         """Every descriptor that has to be passed, each once."""
-        single = (
+        return sorted({fd for fd in (*self._single(), *(item.fd for item in self.listeners)) if fd >= 0})
+
+    def _single(self) -> tuple[int, ...]:
+        return (
             self.exchange_send,
             self.exchange_receive,
             self.ready,
@@ -60,7 +63,6 @@ class Handoff:
             self.stderr_pipe,
             self.scoreboard,
         )
-        return sorted({fd for fd in (*single, *(item.fd for item in self.listeners)) if fd >= 0})
 
     def to_environ(self) -> dict[str, str]:
         """The variables to add to the successor's environment."""
@@ -91,4 +93,20 @@ class Handoff:
             for item in fields.get("listeners", ())
         )
         kept = {name: value for name, value in fields.items() if name in known} | {"listeners": listeners}
-        return cls(**kept)
+        handoff = cls(**kept)
+        handoff._check_types()
+        return handoff
+
+    def _check_types(self) -> None:
+        """Raise for what no predecessor writes: a wrong type would come to light where nobody expects it."""
+        listeners = self.listeners
+        wanted: tuple[tuple[tuple[type, ...], Iterable[object]], ...] = (
+            ((int,), (self.generation, self.predecessor, *self._single(), *(item.fd for item in listeners))),
+            ((int, float), (self.boot_timeout,)),
+            ((str,), (text for item in listeners for text in (item.key, item.identity))),
+            ((str, type(None)), self.environment_before.values()),
+        )
+        for kinds, values in wanted:
+            for value in values:
+                if not isinstance(value, kinds):
+                    raise TypeError(f"{value!r} is not what stands at its place")

@@ -35,6 +35,7 @@ class Event(enum.Enum):
     FAILED = "successor failed"  # it could not start, died, hung, failed its check or said an error
     OVERDUE = "overdue"  # ready was read a while ago and the successor lives, but its SIGTERM did not come
     LOST = "successor lost"  # it died by force while we still hold the listeners, and nobody else serves
+    SUPERSEDED = "superseded"  # a younger generation serves that is not our successor: its predecessor died
     DEADLINE = "deadline"  # graceful_timeout or retire_timeout has passed
     EMPTY = "empty"  # no connection, nothing in the exchange that is ours to carry
 
@@ -55,6 +56,7 @@ class Action(enum.Enum):
     STOP_SUCCESSOR = "stop successor"  # SIGTERM to the booting one
     KILL_SUCCESSOR = "kill successor"  # SIGKILL to the booting one
     RETIRE = "retire"
+    RETIRE_TO_YOUNGER = "retire to younger"
     DRAIN = "drain"
     TAKE_BACK = "take back"  # serve again: listeners, outbox and queue of the exchange, pid file
     HAMMER = "hammer"  # end what still runs by force and log what was cut

@@ -27,7 +27,7 @@ def _stay(state: State, *actions: Action, says: str = "") -> Transition:
 
 _S, _E, _A = State, Event, Action
 _SIGNALS = (_E.HUP, _E.USR2, _E.TERM, _E.INT, _E.QUIT, _E.USR1, _E.TTIN, _E.TTOU, _E.TSTP)
-_NEWS = (_E.BOOTED, _E.READY, _E.FAILED, _E.OVERDUE, _E.LOST, _E.DEADLINE, _E.EMPTY)
+_NEWS = tuple(event for event in Event if event not in _SIGNALS)
 
 TRANSITIONS: dict[tuple[State, Event], Transition] = {
     # BOOTING: signals wait in the queue, for there is nothing yet that could be restarted or drained.
@@ -39,6 +39,9 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (_S.SERVING, _E.TERM): Transition(_S.DRAINING, (_A.DRAIN,)),
     (_S.SERVING, _E.INT): Transition(_S.DRAINING, (_A.DRAIN,)),
     (_S.SERVING, _E.QUIT): Transition(_S.GONE, (_A.HAMMER,), "SIGQUIT: stopping at once"),
+    (_S.SERVING, _E.SUPERSEDED): Transition(
+        _S.RETIRING, (_A.RETIRE_TO_YOUNGER,), "a younger generation serves, whose predecessor is gone: retiring to it"
+    ),
     (_S.SERVING, _E.USR1): _stay(_S.SERVING, _A.REOPEN_LOGS),
     (_S.SERVING, _E.TTIN): _stay(_S.SERVING, _A.MORE_WORKERS),
     (_S.SERVING, _E.TTOU): _stay(_S.SERVING, _A.FEWER_WORKERS),
@@ -61,7 +64,10 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (_S.RESTARTING, _E.TTOU): _stay(_S.RESTARTING, _A.FEWER_WORKERS),
     (_S.RESTARTING, _E.TSTP): _stay(_S.RESTARTING, _A.SUSPEND),
     (_S.RESTARTING, _E.READY): Transition(_S.HANDING_OVER, (_A.ANNOUNCE_SUCCESSOR,)),
-    (_S.RESTARTING, _E.FAILED): Transition(_S.SERVING, (_A.REPORT_FAILURE, _A.START_IF_REMEMBERED)),
+    # Also here: it may have died after it had put its pid into the file, and before it said ready.
+    (_S.RESTARTING, _E.FAILED): Transition(
+        _S.SERVING, (_A.REAPPEAR, _A.REPORT_FAILURE, _A.START_IF_REMEMBERED)
+    ),
     # HANDING_OVER: the successor serves already, so does this process; only the SIGTERM is missing.
     (_S.HANDING_OVER, _E.HUP): _stay(
         _S.HANDING_OVER, _A.REMEMBER, says="SIGHUP during the swap: it goes to the successor"
@@ -125,7 +131,6 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     },
     (_S.DRAINING, _E.LOST): _stay(_S.DRAINING, _A.IGNORE),
     # News that cannot concern the state: it is late, or the timer that brought it was not cancelled in time.
-    (_S.SERVING, _E.DEADLINE): _stay(_S.SERVING, _A.IGNORE),
     (_S.RESTARTING, _E.OVERDUE): _stay(_S.RESTARTING, _A.IGNORE),
     (_S.HANDING_OVER, _E.READY): _stay(_S.HANDING_OVER, _A.IGNORE),
     **{
@@ -134,7 +139,15 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
         for event in (_E.BOOTED,)
     },
     **{(_S.BOOTING, event): _stay(_S.BOOTING, _A.IGNORE) for event in _NEWS if event is not _E.BOOTED},
-    **{(_S.SERVING, event): _stay(_S.SERVING, _A.IGNORE) for event in _NEWS if event is not _E.BOOTED},
+    **{
+        (_S.SERVING, event): _stay(_S.SERVING, _A.IGNORE)
+        for event in _NEWS
+        if event not in (_E.BOOTED, _E.SUPERSEDED)
+    },
+    **{
+        (state, _E.SUPERSEDED): _stay(state, _A.IGNORE)
+        for state in (_S.RESTARTING, _S.HANDING_OVER, _S.RETIRING, _S.DRAINING)
+    },
     **{
         (state, event): _stay(state, _A.IGNORE)
         for state in (_S.RESTARTING, _S.HANDING_OVER)

@@ -20,6 +20,7 @@ CHANGED_DEFAULTS: Mapping[str, object] = {
     "worker_class": "hotswap",
     "threads": 64,
     "keepalive": 75,  # an idle connection costs half a KiB and survives restarts
+    "worker_connections": 10_000,  # for the same reason there are more of them
     "preload_app": True,  # a restart is a fresh interpreter, so a preloaded application is never stale
     "bind": ["127.0.0.1:5000"],
     "control_socket_disable": True,  # the scoreboard is read instead

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from hotswap.errors import SettingError
 from hotswap.settings import conf_file, run_arguments
 from hotswap.settings.config import Config
+from hotswap.settings.names import refuse_unknown
 
 SOURCE = "keyword"
 
@@ -29,7 +30,7 @@ def from_keywords(settings: Mapping[str, object], address: str | Sequence[str] |
     cfg = Config(prog="hotswap")
     cfg.settings["default_proc_name"].set(program_name(sys.argv))
     refuse_unknown(settings, cfg.settings)
-    arguments = run_arguments.take(settings if address is None else _with_address(settings, address))
+    arguments = run_arguments.take(run_arguments.with_address(settings, address))
     cfg.debug, cfg.run_arguments = arguments.debug, arguments.others
     cfg.use_debugger, cfg.use_evalex = arguments.use_debugger, arguments.use_evalex
     location = arguments.settings.pop("config", None)
@@ -39,28 +40,6 @@ def from_keywords(settings: Mapping[str, object], address: str | Sequence[str] |
         cfg.give(name, value, SOURCE)
     refuse_run_only(cfg)
     return cfg
-
-
-def _with_address(settings: Mapping[str, object], address: str | Sequence[str]) -> dict[str, object]:
-    if settings.get("bind") is not None:
-        raise SettingError("the address is given twice, in bind= and before: leave one of them out")
-    return {**settings, "bind": address if isinstance(address, str) else list(address)}
-
-
-def refuse_unknown(names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise SettingError for a name that is neither a setting nor an argument of `app.run()`."""
-    possible = {*known, *run_arguments.NAMES}
-    for name in names:
-        if name not in possible:
-            raise SettingError(f"there is no setting {name!r}: {nearest(name, possible)}")
-
-
-def nearest(name: str, possible: Iterable[str]) -> str:
-    """Return what to say about a name that is close to one of `possible`, or to none."""
-    import difflib  # only here: a start without a mistake should not pay for it
-
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), possible, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else "hotswap run --help lists the settings"
 
 
 def refuse_run_only(cfg: Config) -> None:

@@ -6,8 +6,9 @@ Names and meanings: flask.Flask.run and werkzeug.serving.run_simple. `ssl_contex
 
 from __future__ import annotations
 
+import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hotswap.errors import SettingError
@@ -21,7 +22,27 @@ ONLY_WERKZEUG: Mapping[str, str] = {
     "passthrough_errors": "an error in the application is logged and answered with 500: debug=True shows it",
     "load_dotenv": "call dotenv.load_dotenv() before hotswap.serve(), or give env_file='.env'",
 }
-FILE_WATCHING = ("extra_files", "exclude_patterns", "reloader_interval", "reloader_type")
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, (str, bytes)) and all(map(_is_text, value))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def _is_interval(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+#: Argument to the question whether a value is right, and what to say if it is not.
+FILE_WATCHING: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "extra_files": (_are_texts, "it takes a list of paths"),
+    "exclude_patterns": (_are_texts, "it takes a list of patterns such as */node_modules/*"),
+    "reloader_interval": (_is_interval, "it takes a number of seconds, more than 0"),
+    "reloader_type": (("auto", "stat", "watchdog").__contains__, "it takes auto, stat or watchdog"),
+}
 
 
 @dataclass
@@ -39,6 +60,15 @@ class RunArguments:
         if name in self.settings:
             raise SettingError(f"{argument} and {name} say the same thing: give one of them")
         self.settings[name] = value
+
+
+def with_address(settings: Mapping[str, object], address: str | Sequence[str] | None) -> Mapping[str, object]:
+    """Return the keywords with `serve()`'s second argument among them; SettingError if `bind` says it already."""
+    if address is None:
+        return settings
+    if settings.get("bind") is not None:
+        raise SettingError("the address is given twice, in bind= and before: leave one of them out")
+    return {**settings, "bind": address if isinstance(address, str) else list(address)}
 
 
 def take(keywords: Mapping[str, object]) -> RunArguments:
@@ -83,17 +113,24 @@ def address_of(host: object, port: object) -> str:
 
 
 def _take_debugging(given: Mapping[str, object], taken: RunArguments) -> None:
+    """`debug=True` is the debugger and the watch; each can be had, or not, by its own argument (flask.Flask.run)."""
     taken.debug = bool(given.get("debug", False))
     taken.use_debugger = bool(given.get("use_debugger", taken.debug))
     taken.use_evalex = bool(given.get("use_evalex", True))
-    if given.get("use_reloader") and not taken.debug:
-        raise SettingError("use_reloader watches files for development: give debug=True, or restart with SIGHUP")
-    for name in (*FILE_WATCHING, "use_reloader"):
-        if name in given:
-            taken.others[name] = given[name]
-    watching = [name for name in FILE_WATCHING if name in given]
-    if watching and not taken.debug:
-        raise SettingError(f"{watching[0]} is for watching files in development: give debug=True, or leave it out")
+    if given.get("use_reloader"):
+        taken.settle("reload", True, "use_reloader")
+    elif taken.debug and "use_reloader" not in given:
+        taken.settings.setdefault("reload", True)
+    for name, (is_right, expected) in FILE_WATCHING.items():
+        if name not in given:
+            continue
+        if not (taken.settings.get("reload") or "config" in given):
+            raise SettingError(
+                f"{name} is for watching files in development: give debug=True or reload=True, or leave it out"
+            )
+        if not is_right(given[name]):
+            raise SettingError(f"{name} cannot be {given[name]!r}: {expected}")
+        taken.others[name] = given[name]
 
 
 def _threaded(value: object, taken: RunArguments) -> None:

@@ -46,9 +46,7 @@ def _with(switch: str) -> Support:
 
 
 HONOURED = _honoured()
-NEEDS_WORKERS = _refused(
-    "it needs forked workers, and this version serves from one process: use hotswap.on() callbacks"
-)
+WITH_WORKERS = _honoured("called with forked workers only (workers=N)")
 PLAIN_ONLY = _refused("this version serves plain HTTP: let a proxy such as nginx or haproxy end TLS")
 NO_DIRTY = _refused("hotswap has no dirty workers: use a task queue, or a process of its own")
 NO_CONTROL = _refused("there is no control socket: hotswap status, restart and stop read the scoreboard")
@@ -66,10 +64,7 @@ SERVER_SOCKET = {
 }
 
 PROCESSES = {
-    "workers": _refused(
-        "this version serves from one process with threads: leave workers at 0, or start it several times "
-        "behind a proxy"
-    ),
+    "workers": _different("default 0: threads of one process, nothing is forked; N forks N workers, each with threads"),
     "worker_class": _refused(
         "this version has its own engine only: leave worker_class out (-k hotswap)",
         "hotswap",
@@ -77,11 +72,9 @@ PROCESSES = {
     ),
     "threads": _different("default 64; started when needed, and one more always stays free for connections"),
     "worker_connections": HONOURED,
-    "max_requests": _refused(
-        "it recycles forked workers, and this version serves from one process: let a timer send SIGHUP"
-    ),
-    "max_requests_jitter": _with("max_requests"),
-    "timeout": _different("with workers=0 there is no worker to kill: a stuck request holds one thread"),
+    "max_requests": _different("for forked workers; the replacement serves before, and gets all connections"),
+    "max_requests_jitter": HONOURED,
+    "timeout": _different("a worker whose main thread is stuck is killed; a stuck request holds one thread"),
     "graceful_timeout": _different("the deadline of a stop; after a restart it is retire_timeout"),
     "keepalive": _different("default 75 s, because idle connections are cheap and survive a restart"),
     "asgi_loop": _with("an ASGI worker"),
@@ -98,8 +91,8 @@ SECURITY = {
 }
 
 DEBUGGING = {
-    "reload": _refused("file watching is not in this version: restart with SIGHUP or hotswap restart"),
-    "reload_engine": _with("reload"),
+    "reload": _different("a changed file makes a hot restart; until the new code serves, the old version answers"),
+    "reload_engine": _different("poll looks every second; inotify, or watchdog where installed, makes it look at once"),
     "reload_extra_files": _with("reload"),
     "spew": _refused("tracing every line would stop the engine: use python -m trace on the application"),
     "check_config": _honoured("for hotswap run"),
@@ -107,7 +100,7 @@ DEBUGGING = {
 }
 
 MECHANICS = {
-    "preload_app": _different("on by default; with workers=0 the one process loads the application in any case"),
+    "preload_app": _different("on by default; serve() and workers=0 load the application before in any case"),
     "sendfile": HONOURED,
     "reuse_port": _refused(
         "connections queued on a closing SO_REUSEPORT socket are lost: one listener is passed on instead"
@@ -116,7 +109,7 @@ MECHANICS = {
     "daemon": _honoured("for hotswap run; a successor does not detach again"),
     "raw_env": HONOURED,
     "pidfile": _different("replaced atomically when a successor is ready: it always names a process that serves"),
-    "worker_tmp_dir": _different("workers have no heartbeat file; the scoreboard stands in run_dir"),
+    "worker_tmp_dir": _honoured("for heartbeat files; the scoreboard stands in run_dir"),
     "user": _refused("this version does not change its user: start it as that user, and pass a privileged socket"),
     "group": _refused("this version does not change its group: start it with that group"),
     "umask": _different("for unix sockets that hotswap binds"),
@@ -193,17 +186,17 @@ HOOKS = {
     "on_starting": _different("called in every generation, before it binds what is new"),
     "on_reload": _different("called in the predecessor, when a restart begins"),
     "when_ready": _different("called in every generation, when it accepts; its argument is no Arbiter"),
-    "pre_fork": NEEDS_WORKERS,
-    "post_fork": NEEDS_WORKERS,
-    "post_worker_init": NEEDS_WORKERS,
-    "worker_int": NEEDS_WORKERS,
-    "worker_abort": NEEDS_WORKERS,
+    "pre_fork": WITH_WORKERS,
+    "post_fork": WITH_WORKERS,
+    "post_worker_init": WITH_WORKERS,
+    "worker_int": WITH_WORKERS,
+    "worker_abort": WITH_WORKERS,
     "pre_exec": _refused("a successor is a process of its own, not forked from this one: use on_reload"),
     "pre_request": NO_REQUEST_HOOKS,
     "post_request": NO_REQUEST_HOOKS,
-    "child_exit": NEEDS_WORKERS,
-    "worker_exit": NEEDS_WORKERS,
-    "nworkers_changed": NEEDS_WORKERS,
+    "child_exit": WITH_WORKERS,
+    "worker_exit": WITH_WORKERS,
+    "nworkers_changed": WITH_WORKERS,
     "on_exit": _different("called in every generation, before it ends"),
 }
 

@@ -62,9 +62,9 @@ class PidFile:
                 os.unlink(self._aside)
         self._aside = ""
 
-    def remove(self) -> bool:
-        """Unlink the file if it still names the pid that was prepared here; return whether it did."""
-        if self._pid is None or self.read(self.path) != self._pid:
+    def remove(self, heir: int = 0) -> bool:
+        """Unlink the file if it still names the pid that was prepared here, or `heir`; return whether it did."""
+        if self._pid is None or self.read(self.path) not in {self._pid, heir or self._pid}:
             return False
         try:
             os.unlink(self.path)

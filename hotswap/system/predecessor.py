@@ -81,6 +81,13 @@ class Predecessor:
             return True
         return False
 
+    def succeed(self, **facts: object) -> bool:
+        """`ready`, `retire` and `close`; False if the predecessor was not there any more, and nobody heard of us."""
+        self.ready(**facts)
+        there = self.retire()
+        self.close()
+        return there
+
     def watch_for_hang(self, boot_timeout: float) -> None:
         """Have the stack of every thread written to the ready pipe shortly before the predecessor gives up."""
         if boot_timeout > 0 and self._ready_fd >= 0:

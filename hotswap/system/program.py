@@ -7,8 +7,9 @@ later `load_dotenv`, `os.chdir` and a moved `current` symlink have changed them.
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,11 @@ def own_environ() -> Mapping[str, str]:
     except OSError:
         # No proc mounted: os.environ is the best there is, less whatever was changed before this import.
         return os.environ
-    pairs = (os.fsdecode(item).partition("=") for item in blob.split(b"\0") if b"=" in item)
+    items = blob.removesuffix(b"\0").split(b"\0") if blob else []
+    if not all(b"=" in item for item in items):
+        # The program has set its title before this import, and setproctitle writes over this very memory.
+        return os.environ
+    pairs = (os.fsdecode(item).partition("=") for item in items)
     return {name: value for name, _, value in pairs}
 
 
@@ -168,14 +173,26 @@ def refusal(program: Program, origin: Origin, *, stays: bool = False) -> str:
 
 
 def _cannot_start_again(program: Program) -> str:
-    main = program.argv[1] if len(program.argv) > 1 else ""
     if hasattr(sys, "ps1") or sys.flags.interactive:
         return "an interactive interpreter cannot be started again: put the program into a file"
-    if (main == "-" or len(program.argv) == 1) and os.path.realpath(program.executable) == os.path.realpath(
-        sys.executable
-    ):
+    is_python = os.path.realpath(program.executable) == os.path.realpath(sys.executable)
+    if is_python and _reads_standard_input(program.argv[1:]):
         return "a program read from standard input cannot be started again: put it into a file"
     return ""
+
+
+def _reads_standard_input(arguments: Sequence[str]) -> bool:
+    """Whether an interpreter with these arguments takes its program from there: no -c, no -m and no script, or `-`."""
+    words = iter(arguments)
+    for word in words:
+        if word == "-" or not word.startswith("-"):
+            return word == "-"
+        option = re.match("-[^-cmWX]*([cmWX])(.*)", word, re.DOTALL)
+        if option is not None and option[1] in "cm":
+            return False
+        if word == "--check-hash-based-pycs" or (option is not None and not option[2]):
+            next(words, "")
+    return True
 
 
 def _is_anothers(origin: Origin) -> str:

@@ -42,8 +42,9 @@ class SignalQueue:
 
     _current: SignalQueue | None = None
 
-    def __init__(self, early: deque[int] | None = None) -> None:
+    def __init__(self, early: deque[int] | None = None, handled: Iterable[signal.Signals] = HANDLED) -> None:
         """`early` is where somebody else's handlers have put what came before; it is emptied on entry."""
+        self._handled = handled
         self._early = early if early is not None else deque()
         self._received = _Received()
         self._before: dict[signal.Signals, Any] = {}
@@ -54,7 +55,7 @@ class SignalQueue:
         self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # The wake-up descriptor first: a handler without it could append while the loop already sleeps.
         self._wakeup_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        for number in HANDLED:
+        for number in self._handled:
             self._before[number] = signal.signal(number, self._received.handler)
             signal.siginterrupt(number, False)
         # Only now: until here the other handlers could still add to it.
@@ -111,6 +112,12 @@ class SignalQueue:
         By SIGSTOP: the kernel does not stop an orphaned process group for SIGTSTP, and every successor is in one.
         """
         os.kill(os.getpid(), signal.SIGSTOP)
+
+    def abandon(self) -> None:
+        """In a forked child: close what the parent waits with. The handlers were reset by the fork itself."""
+        for fd in {self._read_fd, self._write_fd} - {-1}:
+            os.close(fd)
+        self._read_fd = self._write_fd = -1
 
     def _leave_child(self) -> None:
         """In a forked child: default handlers, or its SIGTERM would end up in the parent's pipe."""

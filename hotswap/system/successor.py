@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from hotswap.system.signals import REMEMBERED, blocked
 
 #: How much of a booting successor's standard error is kept (bytes).
 TAIL = 16 * 1024
+#: The status of a successor that somebody else has reaped.
+UNKNOWN = -255
 
 
 @dataclass
@@ -116,8 +119,10 @@ class Successor:
         """Write on what the successor has printed so far, and keep its end for the report."""
         data = self._read(self.stderr_fd)
         self._stderr = (self._stderr + data)[-TAIL:]
+        # Nobody may be reading there: a full pipe must not stop the main loop.
         with contextlib.suppress(OSError):
-            os.write(2, data)
+            if select.select([], [2], [], 0)[1]:
+                os.write(2, data)
 
     def _read(self, fd: int) -> bytes:
         """Everything there is to read now; at the end of file the descriptor is closed and set to -1."""
@@ -146,8 +151,25 @@ class Successor:
             signal.pidfd_send_signal(self.pidfd, number)
 
     def exited(self) -> bool:
-        """Reap it if it has exited. Its status is then `returncode` (as subprocess gives it)."""
+        """Reap it if it has exited. Its status is then `returncode`: as subprocess gives it, or UNKNOWN."""
+        if self.process.returncode is None and self._is_reaped():
+            # By the program, which waits for all children or ignores SIGCHLD; Popen.poll() would say status 0.
+            self.process.returncode = UNKNOWN
         return self.process.poll() is not None
+
+    def _is_reaped(self) -> bool:
+        """Whether it has ended and somebody else has read its status (waitid(2): ECHILD)."""
+        if self.pidfd < 0:
+            return False
+        poll = select.poll()  # not select(), which ends at descriptor 1023
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(0):
+            return False
+        try:
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+        return False
 
     @property
     def returncode(self) -> int | None:
@@ -166,9 +188,11 @@ class Successor:
         return "\n".join(part for part in parts if part)
 
     def how_it_ended(self) -> str:
-        status = self.process.poll()
+        status = self.process.returncode if self.exited() else None
         if status is None:
             return ""
+        if status == UNKNOWN:
+            return f"the successor (pid {self.pid}) has ended"
         if status < 0:
             return f"the successor (pid {self.pid}) was killed by {signal.Signals(-status).name}"
         return f"the successor (pid {self.pid}) exited with status {status}"

@@ -49,7 +49,16 @@ def test_a_newer_version_may_add_fields() -> None:
     assert handoff.generation == 7
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"generation": 1}', '{"listeners": [3]}'])
+WRONG = ['"ready": "3"', '"boot_timeout": "3"', '"listeners": [{"key": 1, "fd": 3}]', '"environment_before": {"A": 1}']
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "7", '{"generation": 1}', '{"listeners": [3]}', '{"generation": "2", "predecessor": 1}'),
+        *(f'{{"generation": 2, "predecessor": 1, {wrong}}}' for wrong in WRONG),
+    ],
+)
 def test_what_cannot_be_read_is_an_error_and_is_removed(text: str) -> None:
     """Garbage is said, not guessed at, and does not stay for the next reader."""
     environ = {VARIABLE: text}

@@ -156,7 +156,7 @@ def test_name_is_proc_name_where_not_given() -> None:
 
 def test_garbage_in_the_environment_is_a_sentence() -> None:
     """gunicorn's import fails on a WEB_CONCURRENCY that is no number; ours names it and says what to do."""
-    result = python("import hotswap.settings", WEB_CONCURRENCY="lots")
+    result = python("import hotswap.settings.config", WEB_CONCURRENCY="lots")
     assert "WEB_CONCURRENCY='lots'" in result.stderr
     assert "make it a number, or unset it" in result.stderr.splitlines()[-1]
 
@@ -166,5 +166,5 @@ def test_a_directory_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
     leave = f"os.mkdir({gone!r}); os.chdir({gone!r}); os.rmdir({gone!r})"
     # gunicorn.util first: in such a directory CPython 3.13.0 cannot import socket.
-    result = python(f"import hotswap, os, gunicorn.util; {leave}; import hotswap.settings")
+    result = python(f"import hotswap, os, gunicorn.util; {leave}; import hotswap.settings.config")
     assert "the current directory no longer exists" in result.stderr.splitlines()[-1]

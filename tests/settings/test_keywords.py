@@ -67,8 +67,13 @@ def test_bind_and_port() -> None:
         ({"keep_alive": 4}, "there is no setting 'keep_alive': did you mean keepalive?"),
         ({"zzzzzz": 4}, "there is no setting 'zzzzzz': hotswap run --help lists the settings"),
         ({"threads": "x"}, "threads cannot be 'x' (keyword): it takes a whole number, 0 or more"),
-        ({"use_reloader": True}, "give debug=True, or restart with SIGHUP"),
         ({"extra_files": ["a"]}, "extra_files is for watching files in development: give debug=True"),
+        ({"debug": True, "use_reloader": False, "reloader_interval": 1}, "reloader_interval is for watching files"),
+        ({"use_reloader": True, "reload": True}, "use_reloader and reload say the same thing: give one of them"),
+        ({"debug": True, "extra_files": "a.html"}, "extra_files cannot be 'a.html': it takes a list of paths"),
+        ({"debug": True, "exclude_patterns": [1]}, "exclude_patterns cannot be [1]: it takes a list of patterns"),
+        ({"debug": True, "reloader_interval": 0}, "reloader_interval cannot be 0: it takes a number of seconds"),
+        ({"debug": True, "reloader_type": "inotify"}, "reloader_type cannot be 'inotify': it takes auto, stat or"),
         ({"request_handler": object}, "request_handler is for werkzeug's server"),
         ({"static_files": {"/s": "s"}}, "wrap the application in werkzeug.middleware.shared_data"),
         ({"load_dotenv": True}, "give env_file='.env'"),
@@ -107,10 +112,26 @@ def test_what_asks_for_nothing(keywords: dict[str, object]) -> None:
 
 
 def test_debug() -> None:
-    """debug=True means the debugger, and takes the arguments of file watching along."""
-    cfg = from_keywords({"debug": True, "use_reloader": True, "extra_files": ["a.html"], "reloader_interval": 2})
-    assert (cfg.debug, cfg.use_debugger, cfg.use_evalex) == (True, True, True)
-    assert cfg.run_arguments == {"use_reloader": True, "extra_files": ["a.html"], "reloader_interval": 2}
+    """debug=True means the debugger and the file watch, and takes the arguments of the latter along."""
+    cfg = from_keywords({"debug": True, "extra_files": ["a.html"], "reloader_interval": 2})
+    assert (cfg.debug, cfg.use_debugger, cfg.use_evalex, cfg.reload) == (True, True, True, True)
+    assert cfg.run_arguments == {"extra_files": ["a.html"], "reloader_interval": 2}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "watches"),
+    [
+        ({"debug": True}, True),
+        ({"debug": True, "use_reloader": False}, False),
+        ({"debug": True, "reload": False}, False),
+        ({"use_reloader": True}, True),
+        ({"reload": True, "extra_files": ["a"]}, True),
+        ({"use_debugger": True}, False),
+    ],
+)
+def test_file_watching_apart_from_debug(keywords: dict[str, object], watches: bool) -> None:
+    """use_reloader is app.run()'s word for gunicorn's `reload`, and debug=True means it unless told otherwise."""
+    assert from_keywords(keywords).reload is watches
 
 
 def test_debugger_apart_from_debug() -> None:

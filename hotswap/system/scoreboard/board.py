@@ -200,16 +200,18 @@ class Scoreboard:
 
     # Slots
 
-    def take_slot(self, generation: int, role: str) -> Slot:
+    def take_slot(self, generation: int, role: str, *, aloof: bool = False) -> Slot:
         """The first free slot, for this process in `role`; others see it from its first `set_state` on.
 
-        Raises ScoreboardError if every slot has a living owner.
+        `aloof`: it never polls the exchange, whatever its state. Raises ScoreboardError if every slot has a
+        living owner.
         """
         buffer = self._writable()
         with self._taking:  # this process's own locks do not stop it from locking again
             for index in range(layout.SLOT_COUNT):
                 if index not in self._own and locks.try_lock(self._fd, layout.slot_at(index)):
-                    slot = self._own[index] = Slot(buffer, index, generation, role, self._released)
+                    slot = Slot(buffer, index, generation, role, self._released, aloof=aloof)
+                    self._own[index] = slot
                     slot.clear()
                     return slot
         raise ScoreboardError(f"all {layout.SLOT_COUNT} slots of the scoreboard are taken: use fewer workers")

@@ -29,8 +29,9 @@ _COUNTERS_AT: Final = 160
 _COUNTER_AT: Final = {name: _COUNTERS_AT + 8 * place for place, name in enumerate(COUNTERS)}
 _COUNTERS: Final = struct.Struct(f"<{len(COUNTERS)}q")
 
-# pid, generation, role, state, started, since
-_IDENTITY: Final = struct.Struct("<iI12s16sdd")
+# pid, generation, role, state, started, since, whether it leaves receiving to others
+_IDENTITY: Final = struct.Struct("<iI12s16sdd?")
+_IDENTITY_V1: Final = 52  # bytes, without the last field: releases that had it receive themselves
 IDENTITY: Final = Twin(64)
 
 
@@ -57,26 +58,29 @@ class SlotView:
     accepted: int = 0
     steals: int = 0
     given_away: int = 0
+    aloof: bool = False
 
     @property
     def receives(self) -> bool:
-        """Whether it polls the exchange."""
-        return self.state in RECEIVING
+        """Whether it polls the exchange: not the server process of a cluster, whose workers do."""
+        return self.state in RECEIVING and not self.aloof
 
 
 def view(memory: Memory, index: int, pid: int) -> SlotView | None:
     """Read a slot whose lock `pid` holds; None as long as the owner has not written its state."""
     at = layout.slot_at(index)
     record = IDENTITY.read(memory, at)
-    if len(record) < _IDENTITY.size:
+    if len(record) < _IDENTITY_V1:
         return None
-    recorded, generation, role, state, started, since = _IDENTITY.unpack_from(record)
+    fields = _IDENTITY.unpack_from(record.ljust(_IDENTITY.size, b"\0"))
+    recorded, generation, role, state, started, since, aloof = fields
     counters = _COUNTERS.unpack(memory.peek(at + _COUNTERS_AT, _COUNTERS.size))
     text = layout.field(state)
     if not text:
         return None
-    times = started, since
-    return SlotView(index, pid, generation, layout.field(role), text, *times, recorded, *counters)
+    figures = dict(zip(COUNTERS, counters, strict=True))
+    known = index, pid, generation, layout.field(role), text, started, since, recorded
+    return SlotView(*known, **figures, aloof=aloof)
 
 
 class Slot:
@@ -87,12 +91,20 @@ class Slot:
     or write another's slot.
     """
 
-    __slots__ = ("_release", "_where", "generation", "index", "pid", "role", "since", "started", "state")
+    __slots__ = ("_aloof", "_release", "_where", "generation", "index", "pid", "role", "since", "started", "state")
 
     def __init__(
-        self, buffer: Buffer, index: int, generation: int, role: str, release: Callable[[Slot], None]
+        self,
+        buffer: Buffer,
+        index: int,
+        generation: int,
+        role: str,
+        release: Callable[[Slot], None],
+        *,
+        aloof: bool = False,
     ) -> None:
         self._release = release
+        self._aloof = aloof
         # One value, because another thread may be about to write when it changes.
         self._where: tuple[Buffer, int] = buffer, layout.slot_at(index)
         self.index = index
@@ -112,7 +124,7 @@ class Slot:
         """Show `state` (at most 16 ASCII characters) and since when."""
         self.state, self.since = state, time.time()
         texts = self.role.encode("ascii", "replace"), state.encode("ascii", "replace")
-        record = _IDENTITY.pack(self.pid, self.generation, *texts, self.started, self.since)
+        record = _IDENTITY.pack(self.pid, self.generation, *texts, self.started, self.since, self._aloof)
         buffer, at = self._where
         IDENTITY.write(buffer, at, record)
 

@@ -1,0 +1,155 @@
+"""What was found, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from benchmarks.machine import LOAD_BEFORE
+from benchmarks.plan import Plan
+from benchmarks.results import Measurement, Row, rows
+from benchmarks.tables import number, table
+from benchmarks.targets import Verdict, best_verdicts, cpu_verdicts
+from benchmarks.workloads import Workload
+
+_INTRODUCTION = """\
+# Benchmark
+
+`make bench` wrote this page. It runs every server in turn, several rounds, and takes the median of each figure; all
+figures are from one run on one machine and compare with each other only.
+
+- **CPU** is microseconds of CPU time per request, user and system, of all the server's processes: what a request costs,
+  and the figure that other load on the machine spoils least.
+- **requests/s**, **p50** and **p99** (milliseconds) are from `wrk`, with one thread, on the same machine; each client
+  asks again as soon as it was answered. wrk corrects percentiles for what a client could not ask while it waited, so
+  with one client and calls of very different length they say little.
+- The application's calls are counted, answers are compared byte by byte before and after, and their length meanwhile.
+  A row with errors says so and is no mark to reach.
+- "hello beside a 200 ms call": one more client asks for that call all the time. Its CPU time is in the figure, so that
+  the fewer requests get through beside it, the more of it falls on each.
+"""
+
+#: A load average below this is a machine with nothing else to do.
+_QUIET = 0.7
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run and what it found."""
+
+    plan: Plan
+    machine: dict[str, str]
+    measurements: Sequence[Measurement]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The medians."""
+        return rows(self.measurements)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """All targets that could be judged by what was measured."""
+        return [*cpu_verdicts(self.rows, self.plan.peers), *best_verdicts(self.rows, self.plan.peers)]
+
+    def as_json(self) -> str:
+        """Everything, with the single rounds."""
+        content = {
+            "machine": self.machine,
+            "rounds": self.plan.rounds,
+            "seconds": self.plan.times.measured,
+            "peers": {peer.name: {"version": peer.version, "command": peer.command} for peer in self.plan.peers},
+            "medians": [asdict(row) for row in self.rows],
+            "targets": [
+                {**asdict(verdict), "ratio": verdict.ratio, "reached": verdict.reached} for verdict in self.verdicts
+            ],
+            "measurements": [asdict(one) for one in self.measurements],
+        }
+        return json.dumps(_rounded(content), indent=1) + "\n"
+
+    def as_markdown(self) -> str:
+        """What a reader wants to know, the targets first."""
+        parts = [_INTRODUCTION, self._doubts(), self._targets(), "## Figures", *map(self._figures, self.plan.workloads)]
+        return "\n\n".join(part.strip() for part in [*parts, self._errors(), self._setting()] if part) + "\n"
+
+    def _doubts(self) -> str:
+        busy = float(self.machine[LOAD_BEFORE])
+        if busy < _QUIET:
+            return ""
+        return f"**Something else ran on this machine** (load average {busy:g} before the start): believe none of this."
+
+    def _targets(self) -> str:
+        cpu, best = cpu_verdicts(self.rows, self.plan.peers), best_verdicts(self.rows, self.plan.peers)
+        parts = [f"## Targets: {sum(one.reached for one in [*cpu, *best])} of {len(cpu) + len(best)} reached"]
+        if cpu:
+            parts += ["CPU per request, hotswap's as a share of a peer's:", _cpu_table(cpu)]
+        if best:
+            parts += ["Requests/s of the best maintained peer, and that peer's p99:", _best_table(best)]
+        return "\n\n".join(parts)
+
+    def _figures(self, workload: Workload) -> str:
+        found = [row for row in self.rows if row.workload == workload.name]
+        head = ["clients", "server", "CPU", "requests/s", "p50", "p99"]
+        return f"### {workload.title}\n\n{table(head, [_cells(row) for row in found], left=2)}"
+
+    def _errors(self) -> str:
+        found = [
+            f"- {row.workload}, {row.clients} clients, {row.peer}: {' '.join(complaint.split())}"
+            for row in self.rows
+            for complaint in row.complaints
+        ]
+        return "\n".join(["## Errors", "", *found]) if found else ""
+
+    def _setting(self) -> str:
+        facts = [[name, value] for name, value in self.machine.items()]
+        facts.append(["rounds", f"{self.plan.rounds} of {self.plan.times.measured:g} s each"])
+        servers = [[peer.name, peer.version, f"`{peer.command}`", peer.why] for peer in self.plan.peers]
+        parts = ["## Where and how", table(["", ""], facts, left=2)]
+        return "\n\n".join([*parts, table(["server", "version", "command", "why so"], servers, left=4)])
+
+
+def _cpu_table(verdicts: Sequence[Verdict]) -> str:
+    head = ["workload", "clients", "peer", "hotswap", "peer's", "ratio", "at most", "verdict"]
+    cells = [
+        [
+            *(one.workload, str(one.clients), one.peer, _shown(one.ours), number(one.theirs)),
+            *(_shown(one.ratio), f"{one.limit:g}", one.text),
+        ]
+        for one in verdicts
+    ]
+    return table(head, cells, left=3)
+
+
+def _best_table(verdicts: Sequence[Verdict]) -> str:
+    head = ["workload", "clients", "peer", "figure", "hotswap", "peer's", "ratio", "verdict"]
+    cells = [
+        [
+            *(one.workload, str(one.clients), one.peer, one.figure),
+            *(_shown(one.ours), number(one.theirs), _shown(one.ratio), one.text),
+        ]
+        for one in verdicts
+    ]
+    return table(head, cells, left=4)
+
+
+def _cells(row: Row) -> list[str]:
+    one, mark = row.figures, " (errors)" if row.complaints else ""
+    figures = (
+        ["-"] * 4
+        if one is None
+        else [number(one.cpu_us), number(one.requests_per_second), number(one.p50_ms), number(one.p99_ms)]
+    )
+    return [str(row.clients), row.peer + mark, *figures]
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else number(value)
+
+
+def _rounded(value: object) -> object:
+    """Floats to four digits that count: more would only be noise in a file under version control."""
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(inner) for inner in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value

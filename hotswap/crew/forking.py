@@ -1,0 +1,168 @@
+"""Forking a worker, as gunicorn's arbiter does (gunicorn/arbiter.py, `spawn_worker`), and how the child ends.
+
+The child never returns into the frames of the server process: those are the user's program, whose `finally` blocks and
+code after `serve()` are not meant for workers. It ends with os._exit(2), after what an interpreter's end would have done.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from gunicorn.errors import AppImportError
+
+from hotswap.crew.channel import TEXT_LIMIT, Channel, News
+from hotswap.crew.gunicorn_view import ApplicationView, LogView, SocketView
+from hotswap.crew.member import Member
+from hotswap.crew.post import Post, Shared
+from hotswap.crew.seat import Seat
+from hotswap.errors import HotswapError
+from hotswap.system import title
+from hotswap.system.signals import HANDLED, blocked
+
+#: gunicorn's exit codes (gunicorn.arbiter.Arbiter).
+BOOT_FAILED, APP_FAILED = 3, 4
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Forker:
+    """Forks workers of one class. `let_go()` closes, in the child, what only the server process has."""
+
+    def __init__(self, shared: Shared, worker_class: type[Any], let_go: Callable[[], object]) -> None:
+        self._shared = shared
+        self._worker_class = worker_class
+        self._let_go = let_go
+        self._age = 0
+        self._app = ApplicationView(shared.cfg, shared.load)
+        self._sockets = [SocketView(listener) for listener in shared.listeners]
+        self._log = LogView(shared.log)
+
+    def fork(self, seat: Seat, others: Iterable[Member]) -> Member:
+        """Fork the next worker for `seat`. Raises OSError, and whatever the pre_fork hook raises."""
+        shared = self._shared
+        ours, theirs = Channel.pair()
+        self._age += 1
+        timeout = shared.cfg.timeout / 2.0
+        worker = self._worker_class(
+            self._age, os.getpid(), list(self._sockets), self._app, timeout, shared.cfg, self._log
+        )
+        worker.post = Post(shared, seat.number, theirs)
+        shared.cfg.pre_fork(shared.arbiter, worker)
+        _no_watchdog()
+        # Until the child has dispositions of its own: a HUP to all processes of a name must not end one that is young.
+        with blocked(HANDLED):
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                self._child(worker, others)
+        theirs.close()
+        worker.pid = pid
+        return Member(seat, worker, pid, ours)
+
+    def _child(self, worker: Any, others: Iterable[Member]) -> NoReturn:
+        status = 1
+        try:
+            _die_with_parent(worker.ppid)
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+                signal.signal(number, signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+            # Theirs are the ends by which the server process is known to live, and the files that say that they do.
+            for sibling in others:
+                sibling.close()
+            self._let_go()
+            atexit._clear()  # what the server process has to do at its end, a worker has not
+            status = self._live(worker)
+        except BaseException:  # noqa: BLE001  nothing may get past here: above are the server's frames
+            traceback.print_exc()
+        finally:
+            _end(status)
+
+    def _live(self, worker: Any) -> int:
+        """The worker's whole life; returns its exit status."""
+        shared = self._shared
+        worker.pid = os.getpid()
+        title.show(shared.cfg.proc_name, shared.generation, "booting", f"worker {worker.post.number}")
+        # gunicorn's reloader would end this worker at a change, where our server process restarts everything.
+        shared.cfg.set("reload", False)
+        try:
+            shared.cfg.post_fork(shared.arbiter, worker)
+            worker.init_process()
+        except SystemExit as error:
+            return _exit_code(error)
+        except Exception as error:  # noqa: BLE001  the application's, or a hook's: whatever it is, is the answer
+            return _failed(worker, error)
+        else:
+            return 0
+        finally:
+            self._exit_hook(worker)
+
+    def _exit_hook(self, worker: Any) -> None:
+        worker.tmp.close()
+        try:
+            self._shared.cfg.worker_exit(self._shared.arbiter, worker)
+        except Exception:
+            self._shared.log.exception("the worker_exit hook failed")
+
+
+def _no_watchdog() -> None:
+    """A timer of faulthandler's is a thread: a child has none, and would wait for it when it ends."""
+    faulthandler.cancel_dump_traceback_later()
+
+
+def _die_with_parent(parent: int) -> None:
+    """Until the application is loaded, and the control channel watched: prctl(2), PR_SET_PDEATHSIG.
+
+    A worker that hangs in an import when its parent is killed would keep the listeners open, and answer nobody.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def outlive_parent() -> None:
+    """From here on the worker notices by itself that its parent is gone, and finishes what it serves."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+
+
+def _failed(worker: Any, error: Exception) -> int:
+    """Tell the server process why; returns gunicorn's exit code."""
+    if isinstance(error, HotswapError):
+        text = str(error)  # has the application's traceback in it, where there is one
+    else:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    if not worker.post.channel.send(News.FAILED, text=text[-TEXT_LIMIT:]):
+        worker.log.error("worker %d failed: %s", worker.post.number, text)
+    if worker.booted:
+        return 255
+    return APP_FAILED if isinstance(error, (HotswapError, AppImportError)) else BOOT_FAILED
+
+
+def _exit_code(error: SystemExit) -> int:
+    """What the interpreter makes of it (`sys.exit`)."""
+    if error.code is None or isinstance(error.code, int):
+        return (error.code or 0) & 0xFF
+    print(error.code, file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _end(status: int) -> NoReturn:
+    """As the interpreter ends: other threads first, then who has registered with atexit, then the buffers."""
+    shutdown = threading._shutdown  # type: ignore[attr-defined]  # joins them, as Py_FinalizeEx does
+    for step in (shutdown, atexit._run_exitfuncs, logging.shutdown, sys.stdout.flush, sys.stderr.flush):
+        with contextlib.suppress(Exception):
+            step()
+    os._exit(status)

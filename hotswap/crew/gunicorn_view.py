@@ -1,0 +1,74 @@
+"""gunicorn's objects as its workers know them, made of ours: the application, a socket, the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hotswap.engine.model import Application
+from hotswap.logs import Log
+from hotswap.settings import Config
+from hotswap.system.listeners import Listener
+
+
+class ApplicationView:
+    """Stands for `gunicorn.app.base.BaseApplication`: workers ask it for the application, and for the settings."""
+
+    def __init__(self, cfg: Config, load: Callable[[], Mapping[str, Application]]) -> None:
+        self.cfg = cfg
+        self._load = load
+        self._loaded: Mapping[str, Application] | None = None
+
+    def by_key(self) -> Mapping[str, Application]:
+        """The application behind each listener; loaded now, where it is not yet."""
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+    def wsgi(self) -> Application:
+        """The application behind the first listener: gunicorn's workers have one for all."""
+        return next(iter(self.by_key().values()))
+
+
+class SocketView:
+    """Stands for `gunicorn.sock.BaseSocket`: a listening socket that prints as its URL.
+
+    `BaseSocket` itself is not used, because it gives a descriptor that it is handed another number.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def __str__(self) -> str:
+        return self.listener.url
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.listener.sock, name)
+
+    @property
+    def sock(self) -> Any:
+        """The Python socket."""
+        return self.listener.sock
+
+    def fileno(self) -> int:
+        return self.listener.fileno()
+
+    def close(self) -> None:
+        """Close this process's copy: `BaseSocket.close` removes a unix path only when told to as well."""
+        self.listener.close()
+
+
+class LogView:
+    """Stands for `gunicorn.glogging.Logger`: its whole interface, with our identity in front of messages."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.debug, self.info, self.warning = log.debug, log.info, log.warning
+        self.error, self.exception = log.error, log.exception
+        self.access = log.access
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log.gunicorn, name)
+
+    def critical(self, message: str, *args: object) -> None:
+        self._log.error(message, *args)

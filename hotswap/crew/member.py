@@ -1,0 +1,116 @@
+"""One worker as the server process sees it: ordered about, listened to, and reaped."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from hotswap.crew.channel import Channel, Message, Order
+from hotswap.crew.seat import Seat
+from hotswap.engine import InFlight
+
+
+class Stage(enum.Enum):
+    """How far a worker is in its life."""
+
+    LOADING = "loading"
+    LOADED = "loaded"
+    OPENING = "opening"  # told to accept
+    SERVING = "serving"
+    LEAVING = "leaving"  # told to leave, as all are
+    DISMISSED = "dismissed"  # told to leave, alone: another has its seat
+    DROPPED = "dropped"  # killed, having never accepted
+
+
+class Member:
+    """A handle on a forked worker. Descriptors to watch: `pidfd`, and the channel's.
+
+    `worker` is gunicorn's object, as forked: hooks get it, and its heartbeat file is read.
+    """
+
+    def __init__(self, seat: Seat, worker: Any, pid: int, channel: Channel) -> None:
+        self.seat = seat
+        self.worker = worker
+        self.pid = pid
+        # It is our child and not reaped, so the pid cannot be another's yet.
+        self.pidfd = os.pidfd_open(pid)
+        self.channel = channel
+        self.stage = Stage.LOADING
+        self.began = time.monotonic()
+        self.status: int | None = None
+        #: what it said of its end
+        self.error = ""
+        #: why it was told to leave, or asked to be replaced
+        self.reason = ""
+        self.connections = 0
+        #: how many connections it has not been able to send yet; None: it has not said so
+        self.waiting: int | None = None
+        self.cut: list[InFlight] = []
+
+    def __str__(self) -> str:
+        return f"worker {self.seat.number} (pid {self.pid})"
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has never been told to accept: nobody misses it."""
+        return self.stage in (Stage.LOADING, Stage.LOADED)
+
+    @property
+    def lived(self) -> float:
+        """Seconds since it was forked."""
+        return time.monotonic() - self.began
+
+    def last_heartbeat(self) -> float:
+        """When it gave its last one, as time.monotonic() (gunicorn.workers.workertmp)."""
+        try:
+            return float(self.worker.tmp.last_update())
+        except (OSError, ValueError):
+            return time.monotonic()
+
+    def order(self, order: Order, *fds: int, **facts: object) -> None:
+        """Tell it something; one that is gone hears nothing, and its exit says so."""
+        self.channel.send(order, fds, **facts)
+
+    def news(self) -> Iterator[Message]:
+        """What it has said since the last time."""
+        return self.channel.receive()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to this very process, or to nobody."""
+        with contextlib.suppress(ProcessLookupError, OSError):
+            signal.pidfd_send_signal(self.pidfd, number)
+
+    def reap(self, *, wait: bool = False) -> bool:
+        """Read the exit status if it has ended; whether it has. `wait` until it does."""
+        if self.status is not None:
+            return True
+        try:
+            pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+        except ChildProcessError:
+            # The application has waited for any child at all: that it has ended is all we know.
+            pid, status = self.pid, 0
+        if pid:
+            self.status = os.waitstatus_to_exitcode(status)
+        return self.status is not None
+
+    def how_it_ended(self) -> str:
+        """As a sentence, without a full stop."""
+        if self.status is None:
+            return f"{self} runs"
+        if self.status < 0:
+            perhaps = " (out of memory, perhaps)" if self.status == -signal.SIGKILL else ""
+            return f"{self} was killed by {signal.Signals(-self.status).name}{perhaps}"
+        return f"{self} exited with status {self.status}"
+
+    def close(self) -> None:
+        """Close what we hold of it, the heartbeat file too; safe to call twice. The process is not touched."""
+        self.channel.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+        self.worker.tmp.close()

@@ -1,0 +1,214 @@
+"""The benchmark says what was measured, and says so when that was wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+
+from benchmarks.apps.answers import HELLO
+from benchmarks.apps.counted import Counted
+from benchmarks.apps.raw import hello
+from benchmarks.ask import calls, check
+from benchmarks.cpu import cpu_seconds
+from benchmarks.errors import BenchmarkError
+from benchmarks.load import Load, command, parse
+from benchmarks.measure import Reading, complaints, figures
+from benchmarks.peers import PEERS, Peer
+from benchmarks.plan import plan
+from benchmarks.results import Figures, Measurement, Row, rows
+from benchmarks.targets import Verdict, best_verdicts, cpu_verdicts
+from benchmarks.workloads import RAW, WORKLOADS, Ask, Workload
+from tests.harness import ROOT
+
+HELLO_LOAD = Workload("hello", "hello", RAW, (Ask("/hello", HELLO),))
+FOUND = (
+    '{"requests": 1000, "microseconds": 500000, "bytes": 100000, "p50": 1500, "p99": 20000, "errors": '
+    '{"connect": 0, "read": 3, "write": 0, "status": 0, "timeout": 0}}'
+)
+
+
+def load(*, requests: int = 1000, bytes: int = 100_000, **errors: int) -> Load:
+    return Load(requests, seconds=0.5, bytes=bytes, p50_ms=1.5, p99_ms=20.0, errors=errors)
+
+
+def measured(peer: str, rate: float, *, cpu: float = 10.0, p99: float = 1.0, wrong: str = "") -> Row:
+    return Row("hello", 64, peer, Figures(rate, 1.0, p99, cpu), (wrong,) if wrong else ())
+
+
+def test_what_wrk_prints_is_read() -> None:
+    """The line that wrk.lua writes is found among what wrk prints; errors are those that there were."""
+    assert parse(f"Running 1s test\n\nfound {FOUND}\n") == load(read=3)
+
+
+def test_wrk_that_says_nothing_is_an_error_with_its_words() -> None:
+    """What wrk printed instead of figures is in the message."""
+    with pytest.raises(BenchmarkError, match="unable to connect"):
+        parse("unable to connect to 127.0.0.1:1 Connection refused\n")
+
+
+def test_wrk_is_told_every_request_of_a_turn() -> None:
+    """The mixture goes to wrk as it stands in the table of workloads."""
+    mixture = next(one for one in WORKLOADS if one.name == "mixture")
+    words = command("127.0.0.1:1", mixture.asks, clients=64)
+    assert words[words.index("--") + 1 :] == ["0", "9", "/block?ms=0", "1", "/block?ms=20"]
+
+
+def test_figures_are_by_calls_for_cpu_and_by_answers_for_requests() -> None:
+    """Clients that left before their answer came are in the CPU time, so they are among what it is divided by."""
+    found = figures(load(requests=1000), Reading(calls=1250, cpu=0.01), HELLO_LOAD)
+    assert (found.requests_per_second, found.cpu_us) == (2000.0, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("found", "counted", "expected"),
+    [
+        (load(), 1001, []),
+        (load(bytes=100_000 + 64 * 100), 1065, []),
+        (load(read=3), 1001, ["3 read errors in 1000 requests"]),
+        (load(bytes=99_999), 1001, ["1000 answers had 99999 bytes, but the length of one is 100"]),
+        (load(bytes=106_401), 1001, ["1000 answers had 106401 bytes, but the length of one is 100"]),
+        (load(), 1000, ["999 calls of the application for 1000 answers"]),
+        (load(), 1066, ["1065 calls of the application for 1000 answers"]),
+    ],
+)
+def test_what_is_wrong_with_a_measurement(found: Load, counted: int, expected: list[str]) -> None:
+    """Errors, answers too short or too long, and answers without a call or calls without an answer are all told."""
+    assert complaints(found, Reading(counted, 1.0), HELLO_LOAD, clients=64, lengths=[100]) == expected
+
+
+def test_medians_are_of_each_figure_and_complaints_stay() -> None:
+    """One bad round of three moves no figure; that it was wrong is kept, with its number."""
+    found = [Figures(100.0, 3.0, 9.0, 7.0), Figures(300.0, 1.0, 5.0, 8.0), Figures(200.0, 2.0, 50.0, 9.0)]
+    texts: list[tuple[str, ...]] = [(), ("bad",), ()]
+    measurements = [
+        Measurement("hello", 1, "hotswap", number, one, text)
+        for number, (one, text) in enumerate(zip(found, texts, strict=True), start=1)
+    ]
+    assert rows(measurements) == [Row("hello", 1, "hotswap", Figures(200.0, 2.0, 9.0, 8.0), ("round 2: bad",))]
+
+
+@pytest.mark.parametrize(
+    ("ours", "limit", "more", "text"),
+    [
+        (60.0, 0.6, False, "reached"),
+        (54.0, 0.6, False, "reached, 10% to spare"),
+        (66.0, 0.6, False, "**missed** by 10%"),
+        (100.4, 1.0, False, "reached"),
+        (99.6, 1.0, True, "reached"),
+        (90.0, 1.0, True, "**missed** by 10%"),
+        (110.0, 1.0, True, "reached, 10% to spare"),
+        (900.0, 1.0, True, "reached by far"),
+        (None, 1.0, True, "**missed**: there were errors"),
+    ],
+)
+def test_a_verdict_says_by_how_much(ours: float | None, limit: float, more: bool, text: str) -> None:
+    """Against a peer's 100: at most a share of it, or at least as much; the hundredth counts, less does not."""
+    verdict = Verdict("hello", 64, "any", "granian", ours, 100.0, limit, more)
+    assert (verdict.text, verdict.reached) == (text, text.startswith("reached"))
+
+
+def test_the_mark_is_the_best_maintained_peer_without_errors() -> None:
+    """Neither an abandoned server nor one with errors sets it; p99 is compared with the one that has the rate."""
+    found = [
+        measured("hotswap", 1000.0, p99=2.0),
+        measured("waitress", 500.0, p99=0.1),
+        measured("granian", 800.0, p99=4.0),
+        measured("gunicorn", 5000.0, wrong="3 read errors"),
+        measured("fastwsgi", 9000.0),
+    ]
+    assert [(one.figure, one.peer, one.ratio) for one in best_verdicts(found, PEERS)] == [
+        ("requests/s", "granian", 1.25),
+        ("p99", "granian", 0.5),
+    ]
+
+
+def test_our_own_errors_miss_every_target() -> None:
+    """There is no ratio, and no target counts as reached."""
+    found = [measured("hotswap", 1000.0, wrong="1 status error"), measured("granian", 800.0)]
+    verdicts = [*cpu_verdicts(found, PEERS), *best_verdicts(found, PEERS)]
+    assert [(one.ratio, one.reached) for one in verdicts] == [(None, False)] * 3
+
+
+def test_a_part_of_the_benchmark_does_not_replace_the_whole(tmp_path: Path) -> None:
+    """Only a run without options writes the files that are under version control."""
+    assert plan([]).report == ROOT / "docs" / "benchmarks.md"
+    for option in ("--quick", "--only=hello", "--peers=hotswap", "--clients=1", "--rounds=3", "--seconds=2"):
+        assert plan([option, f"--folder={tmp_path}"]).report.parent == tmp_path
+
+
+def test_every_peer_has_a_command_that_can_be_filled_in() -> None:
+    """Nothing is left to fill in, and the address and the application are in it."""
+    for peer in PEERS:
+        words = peer.arguments("127.0.0.1:4242", RAW)
+        assert "{" not in "".join(words), peer.name
+        assert any("4242" in word for word in words), peer.name
+        assert any(RAW in word for word in words), peer.name
+
+
+def test_a_peer_that_is_not_installed_is_an_error() -> None:
+    """It is not left out in silence."""
+    with pytest.raises(BenchmarkError, match="no-such-server is not installed"):
+        _ = Peer("none", "no-such-server", "none", "").version
+
+
+def test_cpu_time_of_children_that_have_ended_is_counted() -> None:
+    """A server's process that has ended has used its CPU time all the same."""
+    burn = "import time\nwhile time.process_time() < 0.2: pass\n"
+    program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\nprint(flush=True)\ninput()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        used = cpu_seconds(process.pid)
+        process.communicate(b"\n")
+    assert 0.19 < used < 2.0
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A server of another make that runs `hello`."""
+
+    class Silent(WSGIRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with make_server("127.0.0.1", 0, Counted(hello), handler_class=Silent) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_answers_are_compared_and_calls_counted(address: str) -> None:
+    """A right answer has a length, a wrong one is an error that shows both, and each was a call."""
+    assert check(address, Ask("/hello", HELLO)) > len(HELLO)
+    with pytest.raises(BenchmarkError, match=r"/hello answered b'Hello, World!\\n' instead of b'Bye\\n'"):
+        check(address, Ask("/hello", b"Bye\n"))
+    assert calls(address) == 3
+
+
+@pytest.mark.needs("wrk", "wrk")
+def test_a_small_run_of_it_all(tmp_path: Path) -> None:
+    """hotswap by itself, every kind of request for a moment: figures for all of them, and no errors."""
+    names = "hello,up,down,mixture,beside,flask"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--seconds=0.2", "--peers=hotswap", "--clients=4"]
+    done = subprocess.run(
+        [*command, f"--only={names}", f"--folder={tmp_path}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [one["workload"] for one in results["medians"]] == names.split(",")
+    for one in results["medians"]:
+        assert one["complaints"] == []
+        assert one["figures"]["requests_per_second"] > 0
+        assert one["figures"]["cpu_us"] > 0
+    assert "| 4       | hotswap |" in (tmp_path / "benchmarks.md").read_text()
