@@ -1,6 +1,7 @@
 # make demo    the example application, restarted five times under traffic
 # make test    lint, types and the whole suite
 # make bench   hotswap and its peers measured, about 15 minutes; make bench BENCH="--quick", BENCH="--help"
+# make fuzz    ten minutes of invented requests, compared with gunicorn's parser; make fuzz FUZZ_SECONDS=60
 # make lint    ruff
 # make types   mypy, strict
 # make clean   removes the environment and what tools left behind
@@ -8,6 +9,7 @@
 # Needs Python 3.10 or later and make; what else is needed is installed into .venv. Another Python: make PYTHON=python3.13 test
 
 PYTHON ?= python3
+FUZZ_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -19,7 +21,7 @@ define install
 	          "on Debian and Ubuntu, apt-get install gcc python3-dev" >&2; exit 1; }
 endef
 
-.PHONY: demo test lint types pytest bench clean
+.PHONY: demo test lint types pytest bench fuzz clean
 
 demo: $(VENV)/example.stamp
 	$(BIN)/python -u -m examples.flask_app.demo
@@ -38,6 +40,9 @@ pytest: $(VENV)/test.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(BENCH)
 
+fuzz: $(VENV)/fuzz.stamp
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
 # The stamps are written last: an installation that broke off is done again. The demo needs little and should start soon,
 # so what only the tests need has a stamp of its own.
 $(VENV)/example.stamp: $(VENV)/made.stamp pyproject.toml
@@ -46,6 +51,10 @@ $(VENV)/example.stamp: $(VENV)/made.stamp pyproject.toml
 
 $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml
 	@$(call install,test)
+	@touch $@
+
+$(VENV)/fuzz.stamp: $(VENV)/test.stamp
+	@$(call install,fuzz)
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/made.stamp pyproject.toml

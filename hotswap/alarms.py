@@ -112,7 +112,9 @@ class Inotify(Alarm):
 
     def refresh(self, folders: Collection[str]) -> None:
         self._reloader.folders = folders
-        self._reloader.refresh_dirs()
+        # InotifyError, whose base differs between versions: one folder too many for fs.inotify.max_user_watches.
+        with contextlib.suppress(Exception):
+            self._reloader.refresh_dirs()
 
 
 ALARMS: dict[str, type[Alarm]] = {"poll": Alarm, "watchdog": Watchdog, "inotify": Inotify}

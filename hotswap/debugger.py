@@ -25,12 +25,14 @@ def wrapped(apps: Mapping[str, WSGIApp], cfg: Config, log: Log) -> Mapping[str, 
 
     # As werkzeug.serving.run_simple does: only these names, and local ones, may open a console.
     hosts = [address.host for address in parse_all(cfg.settings["bind"].get()) if address.host]
+    # The console runs in the process that has the frame, and among workers nobody knows which that is.
+    evalex = cfg.use_evalex and not cfg.workers
     debuggers: dict[int, DebuggedApplication] = {}
     for app in apps.values():
         if id(app) not in debuggers:
-            debuggers[id(app)] = DebuggedApplication(app, evalex=cfg.use_evalex)
+            debuggers[id(app)] = DebuggedApplication(app, evalex=evalex)
             debuggers[id(app)].trusted_hosts += hosts
-    if cfg.use_evalex:
+    if evalex:
         _say_pins(debuggers.values(), log)
     return {key: debuggers[id(app)] for key, app in apps.items()}
 

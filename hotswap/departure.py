@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hotswap.crew.protocol import Crew
 from hotswap.lifecycle.states import Event, State
-from hotswap.system.scoreboard import Scoreboard
+from hotswap.system.scoreboard import Scoreboard, SlotView
 from hotswap.system.waiter import Timer, Waiter
 
 #: How long a successor must have lived before the listeners are let go: a closed one cannot be taken back (seconds).
@@ -58,6 +58,8 @@ class Departure:
         self._waits = waits
         self.heir = heir
         self._began = time.monotonic()
+        #: pid to its beats when we saw it first
+        self._beats: dict[int, int] = {}
         self._had_path = board.path is not None
         self._released = heir is None
         self._drains = heir is None
@@ -110,10 +112,12 @@ class Departure:
 
     def _is_lost(self, heir: Heir) -> bool:
         """Let the listeners go, or keep them a little longer; True if nobody serves and it is us who must."""
-        states = {view.state for view in self._board.slots() if view.pid != os.getpid() and view.role == "server"}
+        others = [view for view in self._board.slots() if view.pid != os.getpid() and view.role == "server"]
+        states = {view.state for view in others}
+        turning = self._one_turns(others)
         tried = time.monotonic() - self._began >= TRIAL
         if states & _SERVE:
-            if tried and self._crew.handed_over():
+            if tried and turning and self._crew.handed_over():
                 self._let_go()
         elif State.DRAINING.value in states or (heir.exited() and self._stopped(heir)):
             # Somebody told the server to stop: a listener that nobody accepts from would make clients hang.
@@ -125,6 +129,13 @@ class Departure:
             self._let_go()
         # Else it retires itself, and holds the listeners: if its own successor is lost, it is the one to take back.
         return False
+
+    def _one_turns(self, others: Sequence[SlotView]) -> bool:
+        """Whether somebody who serves has done something meanwhile. One that was stopped (SIGSTOP) as soon as it was
+        ready, or hangs, accepts nobody; should it die, it is us who must serve."""
+        serving = [view for view in others if view.state in _SERVE]
+        first = [self._beats.setdefault(view.pid, view.beats) for view in serving]
+        return any(view.beats > beats for view, beats in zip(serving, first, strict=True))
 
     def _stopped(self, heir: Heir) -> bool:
         """Whether it went on purpose: with status 0, or having removed the scoreboard's file, as only a server does

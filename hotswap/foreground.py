@@ -19,14 +19,15 @@ from hotswap.system.scoreboard import Scoreboard, SlotView
 from hotswap.system.signals import SignalQueue
 from hotswap.system.waiter import Waiter
 
-#: What becomes of a signal. Ctrl-C reaches the server too, which is in the same process group, and a second SIGINT
-#: would be its hammer; a SIGTERM on top is tolerated.
+#: Ctrl-C reaches the server too, which is in the same process group: so long is waited for that (seconds). A signal of
+#: ours at the same moment could overtake it, and then the SIGINT would find the server draining, and be its hammer.
+CTRL_C = 0.5
+#: What becomes of the other signals.
 PASSED_ON: Mapping[signal.Signals, signal.Signals] = {
     signal.SIGHUP: signal.SIGHUP,
     signal.SIGUSR2: signal.SIGHUP,
     signal.SIGUSR1: signal.SIGUSR1,
     signal.SIGTERM: signal.SIGTERM,
-    signal.SIGINT: signal.SIGTERM,
     signal.SIGQUIT: signal.SIGQUIT,
 }
 
@@ -81,8 +82,16 @@ class _Foreground:
         for number in self._signals.take():
             if number is signal.SIGTSTP:
                 self._signals.suspend()
+            elif number is signal.SIGINT:
+                self._waiter.later(CTRL_C, self._stop_who_did_not_hear)
             elif number in PASSED_ON:
                 self._pass_on(PASSED_ON[number])
+
+    def _stop_who_did_not_hear(self) -> None:
+        """The SIGINT was for this process alone: an editor sends it to the one that it has started."""
+        for view in self._views():
+            if view.state not in ("retiring", "draining"):
+                signal_process(view.pid, signal.SIGTERM, self._board.alive)
 
     def _pass_on(self, number: signal.Signals) -> None:
         """To who serves; a restart is the newest one's affair."""

@@ -29,7 +29,20 @@ def open_listeners(cfg: Config, handoff: Handoff | None, environ: MutableMapping
     for key in passed.keys() - wanted.keys():
         os.close(passed[key].fd)
     listeners.place(opened)
+    for listener in opened:
+        _warn_if_unreachable(listener, log)
     return opened
+
+
+def _warn_if_unreachable(listener: Listener, log: Log) -> None:
+    """A restart cannot mend that: the listener is passed on as it is, and its connections with it."""
+    why = listener.why_unreachable()
+    if why:
+        log.warning(
+            "nobody can connect to %s (its file was %s by somebody else): stop this server and start it again",
+            listener.bound,
+            why,
+        )
 
 
 def _wanted(

@@ -51,12 +51,16 @@ class Presence:
             self._notifier.reloading()
 
     def restart_failed(self, text: str) -> None:
-        """`systemctl reload` waits for READY, also when there is nothing new to be ready."""
+        """`systemctl reload` waits for READY, also when there is nothing new to be ready.
+
+        With MAINPID, because we may have named a successor that is gone.
+        """
         if self._notifier is not None:
             # What happened, and the last line of the rest: of a traceback that is the error itself.
             lines = text.strip().splitlines() or ["no reason given"]
             reason = ": ".join(dict.fromkeys((lines[0], lines[-1].strip())))
-            self._notifier.ready(status=f"restart failed, generation {self._generation} serves on: {reason}")
+            status = f"restart failed, generation {self._generation} serves on: {reason}"
+            self._notifier.ready(mainpid=os.getpid(), status=status)
 
     def handed_to(self, pid: int, generation: int) -> None:
         """Only the main process is heard by systemd, so it is we who say that it is now the successor."""
@@ -71,8 +75,6 @@ class Presence:
         """We serve again: the pid file must not name a process that is gone."""
         if self._pidfile is not None:
             self._pidfile.take_back(os.getpid())
-        if self._notifier is not None:
-            self._notifier.ready(mainpid=os.getpid(), status=f"generation {self._generation} serves again")
 
     def gone(self, stopped: bool, heir: int = 0) -> None:
         """Nobody serves any more if `stopped`; else the pid file is the successor's already.

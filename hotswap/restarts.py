@@ -135,6 +135,12 @@ class Restarts:
         if self.current is not None:
             self.current.poll()
 
+    def end_orphaned(self) -> None:
+        """We serve, but whoever started us is gone: its attempt has come to a good end all the same."""
+        for attempt in self._board.attempts():
+            if not attempt.outcome and attempt.pid == os.getpid():
+                self._board.end_attempt(attempt.number, True)
+
     def ready(self) -> Succession:
         """The successor is ready. A HUP that it remembers itself need not be passed on a second time."""
         self.stage("ready")

@@ -12,10 +12,12 @@ from typing import Any
 
 from hotswap import applications, boot, debugger, foreground
 from hotswap.birth import FIRST_LISTENER, HERE
+from hotswap.crew import preload
 from hotswap.crew.protocol import Crew
 from hotswap.crew.single import Single
 from hotswap.departure import Departure, Heir
 from hotswap.engine import Service
+from hotswap.engine.tls import context_of
 from hotswap.errors import BootError, HotswapError
 from hotswap.events import CALLBACKS, When, draining
 from hotswap.hooks import ArbiterView
@@ -68,6 +70,9 @@ class Server:
         #: where this server listens, as URLs; known when the step "begin" is called
         self.listening: list[str] = []
         self._apps: Mapping[str, applications.WSGIApp] = applications.by_key(app, cfg)
+        if cfg.workers:
+            # Before anything of ours is there that looks like something of the application's.
+            preload.check()
         self._departure: Departure | None = None
         self._signals = SignalQueue(HERE.remembered)
 
@@ -113,6 +118,8 @@ class Server:
                 self._hooks = ArbiterView(self.cfg, self._log, self._apps)
                 self._watch = Watch(self.cfg, self._log, self.restart)
                 self._call_back("starting", self)
+            # Before anything is forked: workers share what is made here.
+            context_of(self.cfg)
             self._listen(stack, handoff)
             self._equip(stack, handoff)
             self._check()
@@ -127,7 +134,8 @@ class Server:
         self._listeners = open_listeners(self.cfg, handoff, os.environ, self._log)
         for listener in self._listeners:
             stack.callback(listener.close)
-        self.listening = [listener.url for listener in self._listeners]
+        scheme = "https:" if self.cfg.is_ssl else "http:"
+        self.listening = [listener.url.replace("http:", scheme, 1) for listener in self._listeners]
         self._hooks.LISTENERS = self._listeners
 
     def _equip(self, stack: contextlib.ExitStack, handoff: Handoff | None) -> None:
@@ -224,6 +232,7 @@ class Server:
         self._log.info("serving at %s", ", ".join(self.listening))
         if predecessor is None or not predecessor.succeed(**self._takes()):
             self._presence.main_process()
+            self._restarts.end_orphaned()
         self._call_back("ready", self)
         self._waiter.watch(self._signals.fileno(), self._on_signals)
         # What came while we booted lies in the queue without a byte in the pipe.
@@ -237,11 +246,14 @@ class Server:
             # On a scoreboard of our own the predecessor could not see whether we still receive.
             "exchange": wire.VERSION if self._board_is_shared else 0,
             "listeners": [listener.key for listener in self._listeners],
+            "proxy_protocol": self.cfg.proxy_protocol,
+            "tls": self.cfg.is_ssl,
             "hup": signal.SIGHUP in self._signals,
         }
 
     def _report(self) -> None:
         self._crew.report(self._slot)
+        self._slot.beat()
         if self._departure is not None:
             self._presence.show(self.state, self._crew.connections)
         elif self.state is State.SERVING and self._younger() is not None:
@@ -337,7 +349,7 @@ class Server:
     def _retire(self) -> None:
         succession = self._restarts.succeeded()
         takes = succession.takes
-        self._crew.retire(takes.get("listeners", ()) if takes.get("exchange") == wire.VERSION else ())
+        self._crew.retire(takes.get("listeners", ()), moves=self._moves_to(takes))
         self._log.info("generation %d (pid %d) serves: retiring", succession.generation, succession.successor.pid)
         successor = succession.successor
         heir = Heir(successor.exited, lambda: successor.returncode, on_board=bool(takes.get("exchange")))
@@ -353,6 +365,15 @@ class Server:
             heir = Heir(lambda: not self._board.alive(pid), lambda: None, on_board=True)
         self._crew.retire([listener.key for listener in self._listeners])
         self._depart("retiring", float(self.cfg.retire_timeout), heir)
+
+    def _moves_to(self, takes: Mapping[str, Any]) -> bool:
+        """Whether the successor reads our connections as we do: expects no TLS and no PROXY header where none was,
+        and knows what one said."""
+        return (
+            takes.get("exchange") == wire.VERSION
+            and takes.get("proxy_protocol", "off") == self.cfg.proxy_protocol
+            and not takes.get("tls")
+        )
 
     def _drain(self) -> None:
         self._log.info("draining: no new connections, finishing what runs")

@@ -12,6 +12,7 @@ looks for the last time after it has heard that. Its SIGHUP is passed on to the 
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import glob
 import os
@@ -193,7 +194,8 @@ class Watch:
 
     def _run(self) -> None:
         try:
-            with alarms.ALARMS[self._plan.engine](self._ring) as alarm:
+            with contextlib.ExitStack() as stack:
+                alarm = self._alarm(stack)
                 self._log.info("watching files (%s)", alarm.name)
                 last = False
                 while not last and not self._over.is_set():
@@ -204,6 +206,13 @@ class Watch:
                     self._look()
         except Exception:  # noqa: BLE001  (whatever goes wrong with files: the server must know, and serve on)
             self._log.exception("files are not watched any more, after an error: restart with SIGHUP")
+
+    def _alarm(self, stack: contextlib.ExitStack) -> alarms.Alarm:
+        try:
+            return stack.enter_context(alarms.ALARMS[self._plan.engine](self._ring))
+        except Exception as error:  # noqa: BLE001  (fs.inotify.max_user_instances, a package for another Python)
+            self._log.warning("%s does not work here (%r): looking at files every interval", self._plan.engine, error)
+            return stack.enter_context(alarms.Alarm(self._ring))
 
     def _ring(self, path: str) -> None:
         """From an alarm's thread: something has happened to a file."""

@@ -263,8 +263,8 @@ class Program:
 
     @property
     def address(self) -> str:
-        """The same without `http://`."""
-        return self.url.removeprefix("http://")
+        """The same without `http://` or `https://`."""
+        return self.url.removeprefix("http://").removeprefix("https://")
 
     @property
     def port(self) -> int:

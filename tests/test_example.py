@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
 
 import pytest
+from simple_websocket import Client, ConnectionClosed
 
 from examples.flask_app import demo
 from tests import asking
 from tests.eventually import eventually
 from tests.harness import ROOT, Program
 from tests.traffic import Result
+
+EXAMPLE = ROOT / "examples" / "flask_app"
+GOING_AWAY = 1001
 
 
 @pytest.fixture
@@ -60,6 +65,36 @@ def test_events_end_with_their_generation(example: Program) -> None:
         answer = asking.read_answer(sock)
         assert answer.body.endswith(b"from version 1, generation 1\n\n")
         assert b"This is version 2" in ask(sock, "/")
+
+
+@pytest.fixture
+def chat(program: Program) -> Program:
+    """The chat, serving."""
+    shutil.copytree(EXAMPLE / "templates", program.folder / "templates")
+    program.deploy(version="1", text=(EXAMPLE / "chat.py").read_text())
+    return program.start(environ={"ADDRESS": "127.0.0.1:0"})
+
+
+def hear(client: Client) -> object:
+    """The next message of the chat."""
+    return client.receive(timeout=10)
+
+
+def test_the_chat_goes_on_over_a_restart(chat: Program) -> None:
+    """All hear what one says; at a restart all are told 1001, which the page knows, and the new version has them."""
+    assert b"GOING_AWAY = 1001" in chat.get("/").body
+    for version in ("1", "2"):
+        clients = [Client(f"ws://{chat.address}/chat") for _ in range(2)]
+        for client in clients:
+            assert hear(client) == f"this is version {version}, generation {version}"
+        clients[0].send("hello")
+        assert [hear(client) for client in clients] == ["hello", "hello"]
+        chat.deploy(version="2")
+        chat.restart()
+        for client in clients:
+            with pytest.raises(ConnectionClosed) as found:
+                hear(client)
+            assert found.value.reason == GOING_AWAY
 
 
 def test_the_demonstration_succeeds() -> None:

@@ -109,12 +109,6 @@ def _two_answers(peer: Peer) -> None:
         peer.send(whole(good_body(request)) * 2)
 
 
-def _late_words(peer: Peer) -> None:
-    while request := peer.request():
-        peer.answer(good_body(request))
-        peer.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-
-
 def _unclosing(peer: Peer) -> None:
     while request := peer.request():
         peer.answer(good_body(request))
@@ -133,7 +127,6 @@ def _unclosing(peer: Peer) -> None:
         (_garbage, "malformed", False),
         (_no_length, "malformed", False),
         (_two_answers, "unasked", False),
-        (_late_words, "unasked", False),
     ],
 )
 def test_each_misdeed_has_its_class(behave: Behaviour, cls: str, closed: bool) -> None:
@@ -143,6 +136,20 @@ def test_each_misdeed_has_its_class(behave: Behaviour, cls: str, closed: bool) -
     assert (result.closed_by_server > 0) is closed, result
     assert result.examples
     assert cls in str(result)
+
+
+def test_words_that_nobody_asked_for_are_found() -> None:
+    """Bytes that come while the client is idle belong to no answer."""
+
+    def behave(peer: Peer) -> None:
+        while request := peer.request():
+            peer.answer(good_body(request))
+            peer.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+
+    with ScriptedServer(behave) as server:
+        with Traffic(server.address, {"idle": 1}) as traffic:
+            eventually(lambda: traffic.snapshot().failures)
+        assert classes(traffic.result()) == {"unasked"}
 
 
 def test_reset_in_the_middle_of_an_answer_is_told_from_a_close() -> None:
@@ -207,15 +214,15 @@ def test_an_end_between_requests_is_a_closed_connection(reset: bool) -> None:
     assert result.closed_in_answer == 0
 
 
-def test_an_end_at_the_last_moment_is_seen() -> None:
-    """A connection that the server ended just before traffic stops is counted too."""
+def test_an_end_after_the_last_request_is_seen() -> None:
+    """A connection that the server ends when nothing more will be asked is counted too."""
 
     def behave(peer: Peer) -> None:
         if request := peer.request():
             peer.answer(good_body(request))
 
     with ScriptedServer(behave) as server:
-        with Traffic(server.address, {"keep-alive": 1}, requests=1) as traffic:
+        with Traffic(server.address, {"keep-alive": 1}, requests=1, pauses={"keep-alive": 1.0}) as traffic:
             assert traffic.wait(5)
         result = traffic.result()
     assert (result.requests, result.closed_by_server) == (1, 1)

@@ -50,7 +50,10 @@ def judge(asked_ns: int, signalled_pid: int, views: Sequence[SlotView], attempts
 def _of_attempt(attempt: Attempt, views: Sequence[SlotView]) -> Verdict:
     if attempt.outcome:
         return Verdict.SUCCEEDED if attempt.outcome == "ok" else Verdict.FAILED
+    return Verdict.ORPHANED if is_orphaned(attempt, views) else Verdict.RUNNING
+
+
+def is_orphaned(attempt: Attempt, views: Sequence[SlotView]) -> bool:
+    """Return whether nobody will say any more how an attempt ended; `views` as for `judge`."""
     # recorded_pid: a process in a container writes the pid that it knows itself by.
-    if any(view.recorded_pid == attempt.by for view in views):
-        return Verdict.RUNNING
-    return Verdict.ORPHANED
+    return not attempt.outcome and all(view.recorded_pid != attempt.by for view in views)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hotswap.commands.find import add_server_arguments, find
+from hotswap.commands.outcome import is_orphaned
 from hotswap.commands.output import say
 from hotswap.errors import NoSuchServer
 from hotswap.system.scoreboard import Attempt, Scoreboard, SlotView, list_servers
@@ -50,7 +51,7 @@ def server_facts(board: Scoreboard) -> dict[str, Any]:
         "name": board.name,
         "path": board.path,
         "processes": [process_facts(view) for view in processes],
-        "attempts": [attempt_facts(attempt) for attempt in attempts],
+        "attempts": [attempt_facts(attempt, processes) for attempt in attempts],
         "last_failure": failure_facts(board, attempts),
     }
 
@@ -64,14 +65,16 @@ def process_facts(view: SlotView) -> dict[str, Any]:
     return facts
 
 
-def attempt_facts(attempt: Attempt) -> dict[str, Any]:
-    """Return a restart attempt, with times turned into ages; outcome "" while it runs."""
+def attempt_facts(attempt: Attempt, views: Sequence[SlotView]) -> dict[str, Any]:
+    """Return a restart attempt, with times turned into ages; outcome "" while it runs, "orphaned" if whoever began it
+    is gone. `views` must have been read before it."""
     return {
         "number": attempt.number,
         "generation": attempt.generation,
         "pid": attempt.pid,
         "stage": attempt.stage,
-        "outcome": attempt.outcome,
+        "by": attempt.by,
+        "outcome": "orphaned" if is_orphaned(attempt, views) else attempt.outcome,
         "took": round(attempt.took, 3),
         "age": age(attempt.ended_ns or attempt.began_ns),
     }
@@ -102,6 +105,7 @@ def as_text(server: dict[str, Any]) -> str:
         lines.append(f"last restart: {span(last['age'])} ago, {how}")
     if running:
         lines.append(f"restart under way for {span(running[-1]['age'])}: {running[-1]['stage']}")
+    lines += [orphan(attempt) for attempt in server["attempts"][-1:] if attempt["outcome"] == "orphaned"]
     if server["last_failure"]:
         lines += failure(server["last_failure"])
     return "\n".join(lines)
@@ -118,6 +122,12 @@ def row(process: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of one process."""
     keys = ("generation", "pid", "role", "state", "uptime", "connections", "requests", "in_flight")
     return tuple(span(process[key]) if key == "uptime" else str(process[key]) for key in keys)
+
+
+def orphan(attempt: dict[str, Any]) -> str:
+    """Return what is known of the last restart if whoever began it is gone; the successor may serve for all that."""
+    how = f"to generation {attempt['generation']}, at {attempt['stage']!r} when pid {attempt['by']} ended"
+    return f"restart without an outcome: begun {span(attempt['age'])} ago, {how}"
 
 
 def failure(facts: dict[str, Any]) -> list[str]:

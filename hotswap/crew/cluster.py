@@ -49,7 +49,7 @@ class Cluster:
     # arriving
 
     def start(self) -> None:
-        """Fork all workers and wait until every one has loaded. Raises BootError with the traceback of one that fails."""
+        """Fork all workers and wait until every one has loaded. Raises BootError with what a failing one said."""
         # A collection would write into every object there is, and so copy every page that workers share.
         gc.freeze()
         self._supervisor.resize(self._shared.cfg.workers)
@@ -78,14 +78,14 @@ class Cluster:
 
     # leaving
 
-    def retire(self, takes: Collection[str]) -> None:
+    def retire(self, takes: Collection[str], *, moves: bool = True) -> None:
         self._supervisor.leave()
         for member in self._supervisor.at(Stage.OPENING, Stage.SERVING):
             member.stage = Stage.LEAVING
             member.waiting = None
-            member.order(Order.RETIRE, takes=list(takes))
+            member.order(Order.RETIRE, takes=list(takes), moves=moves)
         for member in self._supervisor.at(Stage.DISMISSED):
-            self._supervisor.dismiss(member, list(takes))
+            self._supervisor.dismiss(member, list(takes), moves=moves)
 
     def drain(self) -> None:
         self._supervisor.leave()

@@ -57,12 +57,15 @@ class Duty:
         self._status: tuple[int, int] | None = None
         self._waiter = Waiter()
         self._slot = shared.board.take_slot(shared.generation, "worker")
+        limits = from_settings(shared.cfg)
+        self._share = Share(shared.board, self._slot, limits.threads)
         self._tied = TiedEngine(
             self._services(apps), shared.cfg, shared.log, shared.exchange, shared.board,
             self._later, self._look_again,
-            fair=Share(shared.board, self._slot).allows,
+            fair=self._share.allows,
             multiprocess=True,
-            limits=dataclasses.replace(from_settings(shared.cfg), accepts=1),
+            limits=dataclasses.replace(limits, accepts=1),
+            worker=worker,
         )  # fmt: skip
 
     def _services(self, apps: Mapping[str, Application]) -> list[Service]:
@@ -124,9 +127,22 @@ class Duty:
             self._orphaned()
         self._tied.report(self._slot)
         requests = self._tied.engine.counters.requests
-        if self._state == "serving" and requests >= self._worker.max_requests:
-            self._ask_to_leave(f"max_requests: {requests} requests answered")
+        if self._state == "serving":
+            self._level()
+            if requests >= self._worker.max_requests:
+                self._ask_to_leave(f"max_requests: {requests} requests answered")
         self._look()
+
+    def _level(self) -> None:
+        """Leave to siblings what is more than our share, and while no thread is free here, all that they can take."""
+        was_stuck = self._share.stuck
+        counters = self._tied.engine.counters
+        excess = self._share.excess(self._tied.connections, counters.in_flight)
+        if self._share.stuck != was_stuck:
+            self._tied.welcome(not self._share.stuck)
+        if excess:
+            self._tied.level(excess)
+            self._tied.report(self._slot)
 
     def _look(self) -> None:
         """While leaving: send what could not be sent, say what is left, go when that is nothing."""
@@ -140,8 +156,8 @@ class Duty:
     def _tell_status(self, *, anew: bool = False) -> None:
         status = self._tied.connections, self._tied.waiting
         if anew or status != self._status:
-            self._status = status
-            self._post.channel.send(News.STATUS, connections=status[0], waiting=status[1])
+            sent = self._post.channel.send(News.STATUS, connections=status[0], waiting=status[1])
+            self._status = status if sent else None
 
     # orders
 
@@ -159,7 +175,8 @@ class Duty:
             return
         close_all(message.fds)
         if order is Order.RETIRE:
-            self._retire(message.facts["takes"], message.facts.get("alone", False))
+            facts = message.facts
+            self._retire(facts["takes"], alone=facts.get("alone", False), moves=facts.get("moves", True))
         else:
             _ORDERS[order](self)
 
@@ -172,10 +189,10 @@ class Duty:
         for fd in message.fds:
             self._tied.adopt(socket.socket(fileno=fd), message.facts["key"])
 
-    def _retire(self, takes: Collection[str], alone: bool) -> None:
+    def _retire(self, takes: Collection[str], *, alone: bool, moves: bool = True) -> None:
         """Hand over to whoever serves; `alone`: to our siblings, and nobody will ask for us again."""
         self._leave("retiring")
-        self._tied.retire(takes)
+        self._tied.retire(takes, moves=moves)
         if alone:
             self._for_good = True
             self._set_deadline(float(self._shared.cfg.retire_timeout))
@@ -241,6 +258,9 @@ class Duty:
         if self._orphan or self._over:
             return
         self._orphan = True
+        if self._state == "booting":
+            self._over = True
+            return
         self._log.warning("worker %d finishes and leaves: its server process is gone", self._post.number)
         if not self._leaves:
             # A successor of our server, or its predecessor that takes back, may take the connections.

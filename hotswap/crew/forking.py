@@ -1,7 +1,7 @@
 """Forking a worker, as gunicorn's arbiter does (gunicorn/arbiter.py, `spawn_worker`), and how the child ends.
 
 The child never returns into the frames of the server process: those are the user's program, whose `finally` blocks and
-code after `serve()` are not meant for workers. It ends with os._exit(2), after what an interpreter's end would have done.
+code after `serve()` are not meant for workers. It ends with os._exit, after what an interpreter's end would have done.
 """
 
 from __future__ import annotations
@@ -51,25 +51,32 @@ class Forker:
 
     def fork(self, seat: Seat, others: Iterable[Member]) -> Member:
         """Fork the next worker for `seat`. Raises OSError, and whatever the pre_fork hook raises."""
-        shared = self._shared
-        ours, theirs = Channel.pair()
+        cfg = self._shared.cfg
         self._age += 1
-        timeout = shared.cfg.timeout / 2.0
-        worker = self._worker_class(
-            self._age, os.getpid(), list(self._sockets), self._app, timeout, shared.cfg, self._log
-        )
-        worker.post = Post(shared, seat.number, theirs)
-        shared.cfg.pre_fork(shared.arbiter, worker)
+        with contextlib.ExitStack() as undo:
+            worker = self._worker_class(
+                self._age, os.getpid(), list(self._sockets), self._app, cfg.timeout / 2.0, cfg, self._log
+            )
+            undo.callback(worker.tmp.close)
+            ours, theirs = Channel.pair()
+            undo.callback(ours.close)
+            with contextlib.closing(theirs):
+                worker.post = Post(self._shared, seat.number, theirs)
+                cfg.pre_fork(self._shared.arbiter, worker)
+                worker.pid = self._fork(worker, ours, others)
+            undo.pop_all()
+        return Member(seat, worker, worker.pid, ours)
+
+    def _fork(self, worker: Any, ours: Channel, others: Iterable[Member]) -> int:
         _no_watchdog()
+        _flush()
         # Until the child has dispositions of its own: a HUP to all processes of a name must not end one that is young.
         with blocked(HANDLED):
             pid = os.fork()
             if pid == 0:
                 ours.close()
                 self._child(worker, others)
-        theirs.close()
-        worker.pid = pid
-        return Member(seat, worker, pid, ours)
+            return pid
 
     def _child(self, worker: Any, others: Iterable[Member]) -> NoReturn:
         status = 1
@@ -89,7 +96,7 @@ class Forker:
         except BaseException:  # noqa: BLE001  nothing may get past here: above are the server's frames
             traceback.print_exc()
         finally:
-            _end(status)
+            _end(status, worker)
 
     def _live(self, worker: Any) -> int:
         """The worker's whole life; returns its exit status."""
@@ -111,7 +118,6 @@ class Forker:
             self._exit_hook(worker)
 
     def _exit_hook(self, worker: Any) -> None:
-        worker.tmp.close()
         try:
             self._shared.cfg.worker_exit(self._shared.arbiter, worker)
         except Exception:
@@ -159,10 +165,35 @@ def _exit_code(error: SystemExit) -> int:
     return 1
 
 
-def _end(status: int) -> NoReturn:
-    """As the interpreter ends: other threads first, then who has registered with atexit, then the buffers."""
+def _flush() -> None:
+    """What is buffered at a fork would be written by both."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # closed, replaced, or None
+            stream.flush()
+
+
+def _end(status: int, worker: Any) -> NoReturn:
+    """As the interpreter ends: other threads first, then who has registered with atexit, then the buffers.
+
+    A thread may finish its job, however long that takes; the server process kills the worker when it waits no longer.
+    """
+    threading.Thread(target=_beat, args=(worker,), name="hotswap-heartbeat", daemon=True).start()
+    stay = [thread.name for thread in threading.enumerate() if not thread.daemon and thread.ident != _main_ident()]
+    if stay:
+        worker.log.info("worker %d waits for its threads: %s", worker.post.number, ", ".join(stay))
     shutdown = threading._shutdown  # type: ignore[attr-defined]  # joins them, as Py_FinalizeEx does
-    for step in (shutdown, atexit._run_exitfuncs, logging.shutdown, sys.stdout.flush, sys.stderr.flush):
+    for step in (shutdown, atexit._run_exitfuncs, logging.shutdown, _flush):
         with contextlib.suppress(Exception):
             step()
     os._exit(status)
+
+
+def _beat(worker: Any) -> None:
+    """The heartbeat of a worker that has nothing to do any more but to wait for its threads."""
+    never = threading.Event()
+    while not never.wait(1.0):
+        worker.notify()
+
+
+def _main_ident() -> int | None:
+    return threading.main_thread().ident

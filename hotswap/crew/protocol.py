@@ -22,8 +22,11 @@ class Crew(Protocol):
     def adopt(self, sock: socket.socket, key: str) -> None:
         """Serve one more connection, as if `key`'s listener had accepted it."""
 
-    def retire(self, takes: Collection[str]) -> None:
-        """Send every connection that came in through a listener in `takes` to whoever serves; the rest drains."""
+    def retire(self, takes: Collection[str], *, moves: bool = True) -> None:
+        """Send every connection that came in through a listener in `takes` to whoever serves; the rest drains.
+
+        All of them do without `moves`: whoever serves has the listeners, and would read our connections otherwise.
+        """
 
     def drain(self) -> None:
         """Nobody to hand over to: finish what runs, answer what is on the wire, close."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hotswap.crew import preload
 from hotswap.crew.channel import Message, News, Order, close_all
 from hotswap.crew.forking import Forker
 from hotswap.crew.member import Member, Stage
@@ -43,6 +44,7 @@ class Supervisor:
         self.boot_error = ""
         self.seats: list[Seat] = []
         self.members: dict[int, Member] = {}
+        self._warned = False
         self._looked = time.monotonic()
         #: heartbeats before this moment are not missed: nobody could give them
         self._amnesty = 0.0
@@ -77,6 +79,8 @@ class Supervisor:
         seat.cancel()
         if seat.given_up or seat.following is not None:
             return
+        if self.phase is not Phase.BOOTING:
+            self._warn_of_threads()
         try:
             member = self._forker.fork(seat, self.members.values())
         except Exception as error:
@@ -91,6 +95,16 @@ class Supervisor:
         self._waiter.watch(member.channel.fileno(), functools.partial(self._on_news, member))
         self._waiter.watch(member.pidfd, functools.partial(self._on_exit, member))
         self._log.info("%s is loading", member)
+
+    def _warn_of_threads(self) -> None:
+        threads = preload.threads()
+        if threads and not self._warned:
+            self._warned = True
+            self._log.warning(
+                "forking a worker while this process has threads (%s): it may inherit a lock that nobody releases; "
+                "start threads in the workers, in the post_fork hook",
+                ", ".join(threads),
+            )
 
     def _fill_later(self, seat: Seat, lived: float) -> None:
         delay = seat.backoff.died(lived)
@@ -108,7 +122,7 @@ class Supervisor:
         member.stage = Stage.OPENING
         member.order(Order.ACCEPT)
 
-    def dismiss(self, member: Member, takes: list[str] | None = None) -> None:
+    def dismiss(self, member: Member, takes: list[str] | None = None, *, moves: bool = True) -> None:
         """Have it leave alone: it hands its connections over to its siblings. One that never accepted is killed."""
         if member.idle:
             self._kill(member)
@@ -116,7 +130,10 @@ class Supervisor:
         member.stage = Stage.DISMISSED
         member.waiting = None
         keys = [listener.key for listener in self._shared.listeners] if takes is None else takes
-        member.order(Order.RETIRE, takes=keys, alone=True)
+        member.order(Order.RETIRE, takes=keys, moves=moves, alone=True)
+        if patience := float(self._shared.cfg.retire_timeout):
+            # It has a deadline of its own, and then may still wait for threads of the application's.
+            self._waiter.later(patience + LOOK_EVERY, functools.partial(member.signal, signal.SIGKILL))
 
     def _kill(self, member: Member) -> None:
         member.stage = Stage.DROPPED

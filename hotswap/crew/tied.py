@@ -22,6 +22,8 @@ _FULL_PAUSE = 0.2
 _YIELD, _YIELDS = 0.002, 10
 #: Into how many messages at least a process packs its connections, so that several receivers get their share.
 _MESSAGES = 16
+#: The same for those that are given away while serving on: in one message at most so many go to one process.
+_LEVEL_BATCH = 4
 
 
 class TiedEngine:
@@ -45,6 +47,7 @@ class TiedEngine:
         fair: Callable[[int], bool] | None = None,
         multiprocess: bool = False,
         limits: Limits | None = None,
+        worker: object = None,
     ) -> None:
         self._log = log
         self._exchange = exchange
@@ -54,9 +57,11 @@ class TiedEngine:
         self._yielded = 0
         self._takes: Collection[str] = ()
         self._receives = False
-        self._leaving = False
+        self._leaving = self._aloof = False
         self._leftovers: dict[int, Service] = {}
-        self.engine = Engine(services, cfg, log, changed=changed, multiprocess=multiprocess, limits=limits)
+        self.engine = Engine(
+            services, cfg, log, changed=changed, multiprocess=multiprocess, limits=limits, worker=worker
+        )
         self._services = {service.key: service for service in services}
         self._outbox = Outbox(exchange, board.receiving, self._when_writable)
 
@@ -76,7 +81,7 @@ class TiedEngine:
         self.engine.adopt([Moved(sock, key, sock.getpeername(), b"", "")])
 
     def _receive_from_now_on(self) -> None:
-        if not self._receives and not self._leaving:
+        if not (self._receives or self._leaving or self._aloof):
             self._receives = True
             self.engine.add_source(self._exchange.receive_fd, self._receive)
 
@@ -128,15 +133,34 @@ class TiedEngine:
             self._receives = False
             self.engine.remove_source(self._exchange.receive_fd)
 
+    def level(self, count: int) -> None:
+        """Give up to `count` idle connections away, to whoever receives, and serve on."""
+        self._outbox.batch = max(1, min(_LEVEL_BATCH, count // 2))
+        self.engine.shed(count, self._give_any)
+
+    def _give_any(self, connections: list[Moved]) -> list[Moved]:
+        self._outbox.give(connections)
+        return []
+
+    def welcome(self, wanted: bool) -> None:
+        """Leave accepting and receiving to others for a while, or begin again."""
+        self._aloof = not wanted
+        if not wanted:
+            self.engine.pause()
+            self._stop_receiving()
+        elif not self._leaving:
+            self.open()
+
     # leaving
 
-    def retire(self, takes: Collection[str]) -> None:
+    def retire(self, takes: Collection[str], *, moves: bool = True) -> None:
         """Send every connection that came in through a listener in `takes` to whoever serves; the rest drains.
 
+        All of them do without `moves`: whoever serves has the listeners, and would read our connections otherwise.
         The caller has marked its slot before: nobody must think that this process still receives.
         """
         self._leaving = True
-        self._takes = takes
+        self._takes = takes if moves else ()
         self._stop_receiving()
         # Before the sweep: after it the queue may hold what we sent ourselves.
         self._take_out_queue()
@@ -175,7 +199,7 @@ class TiedEngine:
                 raise
             return False
         sock.setblocking(False)
-        self.engine.adopt([Moved(sock, service.key, peer, b"", "")])
+        self.engine.adopt([Moved(sock, service.key, peer, fresh=True)])
         return True
 
     def release_listeners(self) -> None:
@@ -200,7 +224,7 @@ class TiedEngine:
         for fd in list(self._leftovers):
             self.engine.remove_source(fd)
             del self._leftovers[fd]
-        self._leaving = False
+        self._leaving = self._aloof = False
         self.engine.resume()
         self._receive_from_now_on()
         self.engine.adopt(self._outbox.take_back())

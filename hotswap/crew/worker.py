@@ -23,11 +23,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._signals = SignalQueue(handled=WORKER_SIGNALS)
+        self._signals: SignalQueue
         self._apps: Mapping[str, Application] = {}
 
     def init_signals(self) -> None:
         """gunicorn's handlers act at once, between any two lines; ours wait for the main loop."""
+        # Made here, after the fork: a queue takes the signals of the process that has made it.
+        self._signals = SignalQueue(handled=WORKER_SIGNALS)
         self._signals.__enter__()
 
     def load_wsgi(self) -> None:

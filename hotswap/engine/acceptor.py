@@ -12,12 +12,14 @@ from hotswap.engine.core import READ
 
 if TYPE_CHECKING:
     from hotswap.engine.core import Core
+    from hotswap.engine.handshake import Handshakes
     from hotswap.engine.model import Service
     from hotswap.engine.turns import Turns
 
 #: No descriptor, no memory: it is the system that is full, and polling on would spin.
 _FULL = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _TRY_AGAIN = 0.5  # seconds
+_SAY_AGAIN = 60.0  # between two lines about it: a server at its limit pauses many times a second
 _NEVER = float("inf")
 
 
@@ -33,6 +35,8 @@ class Acceptor:
         self._polled: set[int] = set()
         self.open = False
         self._retry = _NEVER
+        self._said = -_SAY_AGAIN
+        self.handshakes: Handshakes | None = None
         core.room_again = self._room_again
 
     def start(self) -> None:
@@ -94,12 +98,12 @@ class Acceptor:
                 return
 
     def _wait_for_room(self, why: str) -> None:
-        first = self._retry == _NEVER
         self._retry = self._turns.now + _TRY_AGAIN
         self._core.next_tick = min(self._core.next_tick, self._retry)
         with self._core.lock:
             self._pause()
-        if first:
+        if self._turns.now - self._said >= _SAY_AGAIN:
+            self._said = self._turns.now
             self._core.log.warning("%s: accepting pauses until one ends", why)
 
     def _take(self, service: Service, listener: socket.socket) -> bool:
@@ -121,6 +125,9 @@ class Acceptor:
         return True
 
     def welcome(self, conn: Connection) -> None:
-        """A new connection of ours: wait for its first request."""
+        """A new connection of ours: wait for its first request, or for its TLS handshake."""
         self._core.live.add(conn)
-        self._core.idle(conn, monotonic(), self._core.limits.head_timeout)
+        if self.handshakes is not None:
+            self.handshakes.begin(conn)
+        else:
+            self._core.idle(conn, monotonic(), self._core.limits.head_timeout)

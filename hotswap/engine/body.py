@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 import select
-import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.unreader import Unreader
 
 from hotswap.engine.refusal import BodyTimeout, Disconnected
+
+if TYPE_CHECKING:
+    from hotswap.engine.model import Sock
 
 _HEX = re.compile(rb"[0-9A-Fa-f]+")
 _TOO_LARGE = 1 << 63  # no body is: such a size is an attempt at an overflow somewhere
@@ -130,7 +132,7 @@ class Source(Unreader):  # type: ignore[misc]
     first reads.
     """
 
-    def __init__(self, sock: socket.socket, received: bytes, timeout: float, *, expect: bool) -> None:
+    def __init__(self, sock: Sock, received: bytes, timeout: float, *, expect: bool) -> None:
         super().__init__()
         self._sock = sock
         self._timeout = timeout
@@ -195,13 +197,13 @@ class Stream:
         return data
 
 
-def _wait(sock: socket.socket, event: int, timeout: float) -> bool:
+def _wait(sock: Sock, event: int, timeout: float) -> bool:
     poll = select.poll()
-    poll.register(sock.fileno(), event)
+    poll.register(sock.fileno(), getattr(sock, "wants", 0) or event)  # TLS may have to read in order to write
     return bool(poll.poll(timeout * 1000))
 
 
-def receive(sock: socket.socket, size: int, timeout: float) -> bytes:
+def receive(sock: Sock, size: int, timeout: float) -> bytes:
     """recv with a deadline on a non-blocking socket. Raises Disconnected, BodyTimeout."""
     while True:
         try:
@@ -214,7 +216,7 @@ def receive(sock: socket.socket, size: int, timeout: float) -> bytes:
 
 
 def send_all(
-    sock: socket.socket, data: bytes | memoryview, timeout: float, waiting: Callable[[], object] | None = None
+    sock: Sock, data: bytes | memoryview, timeout: float, waiting: Callable[[], object] | None = None
 ) -> None:
     """Send everything; `timeout` seconds without progress is a Disconnected. `waiting` is called before the
     first wait.

@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from hotswap.engine.body import Collector, Source, Stream, decode_chunked
 from hotswap.engine.head import CHUNKED
+from hotswap.engine.hooks import RequestHooks, WorkerView, given
+from hotswap.engine.raw import RawSocket
 from hotswap.engine.refusal import BodyTimeout, Disconnected, Refusal, page
 from hotswap.engine.response import Outbox, Response
 from hotswap.engine.strict import Trailers
+from hotswap.engine.tls import TlsSocket
 
 if TYPE_CHECKING:
     from hotswap.engine.connection import Connection
     from hotswap.engine.core import Core
     from hotswap.engine.head import Request
-    from hotswap.engine.model import Environ
+    from hotswap.engine.hooks import Before, Done
     from hotswap.engine.pace import Measure
 
 KEEP, CLOSE, FLUSH, DROP = range(4)  #: what is to be done with the connection after a call
 
 
-def _introduce(conn: Connection, environ: Environ) -> None:
+def _introduce(conn: Connection, request: Request) -> None:
     """Who is at the other end, and how to talk to it directly (websocket libraries do)."""
-    peer = conn.peer
+    environ, peer = request.environ, conn.peer
     if peer.__class__ is tuple:
         environ["REMOTE_ADDR"] = peer[0]
         environ["REMOTE_PORT"] = str(peer[1])
     else:
         environ["REMOTE_ADDR"] = peer
-    environ["gunicorn.socket"] = environ["werkzeug.socket"] = conn.sock
+    environ["gunicorn.socket"] = environ["werkzeug.socket"] = conn.raw or conn.sock
+
+
+def _introduce_behind(conn: Connection, request: Request) -> None:
+    """The same where a proxy may have named its client, or TLS stands between."""
+    _introduce(conn, request)
+    environ = request.environ
+    if conn.proxy:
+        environ.update(conn.proxy)
+    if isinstance(conn.sock, TlsSocket):
+        environ["gunicorn.socket"] = environ["werkzeug.socket"] = conn.raw or conn.sock.raw
 
 
 class Caller:
     """Runs requests in whichever thread asks. Never raises: whatever happens ends as one of the four outcomes."""
 
-    def __init__(self, core: Core, cfg: Any, waiting: Callable[[Connection], object]) -> None:
+    def __init__(self, core: Core, cfg: Any, waiting: Callable[[Connection], object], worker: object) -> None:
         self._core = core
         self._cfg = cfg
         self._waiting = waiting  # called before the thread waits for a client
-        self._access = core.log.access if core.log.access_log_enabled else None
+        self._before: Before = _introduce_behind if cfg.is_ssl or cfg.proxy_protocol != "off" else _introduce
+        self._done: Done | None = self._log_access if core.log.access_log_enabled else None
+        pre, post = given(cfg, "pre_request"), given(cfg, "post_request")
+        if pre is not None or post is not None:
+            hooks = RequestHooks(pre, post, worker or WorkerView(cfg, core), core, self._before, self._done)
+            self._before, self._done = hooks.before, hooks.done
 
     def run(self, conn: Connection, request: Request, measure: Measure | None = None) -> int:
         """Call the application and send its answer as far as the client takes it."""
@@ -55,7 +74,7 @@ class Caller:
                 self._body(conn, request, response)
             else:
                 environ["wsgi.input"] = BytesIO()
-            _introduce(conn, environ)
+            self._before(conn, request)
             environ["wsgi.early_hints"] = response.early_hints
             app = conn.service.app
             if measure is not None:
@@ -74,11 +93,32 @@ class Caller:
             outcome = self._failed(conn, request, response, error)
         else:
             outcome = KEEP
-        if self._access is not None:
-            self._access(response, request, environ, timedelta(seconds=monotonic() - request.started))
+        if self._done is not None:
+            self._done(response, request)
         if outcome != KEEP:
             return outcome
         return self._after(conn, response)
+
+    def converse(self, conn: Connection, request: Request) -> int:
+        """A request whose application may talk with its client by itself, as websocket libraries do."""
+        raw = conn.sock.raw if isinstance(conn.sock, TlsSocket) else cast(socket.socket, conn.sock)
+        raw.setblocking(True)  # what they expect
+        conn.raw = RawSocket(raw)
+        outcome = self.run(conn, request)
+        # If it did, whatever else it returned is no answer, and what the client may still send is no request.
+        if conn.raw.taken:
+            outcome = CLOSE
+        else:
+            conn.raw.close()
+            conn.raw = None
+        if raw.fileno() < 0:  # it was closed or detached all the same
+            return DROP
+        raw.setblocking(False)
+        return outcome
+
+    def _log_access(self, response: Response, request: Request) -> None:
+        took = timedelta(seconds=monotonic() - request.started)
+        self._core.log.access(response, request, request.environ, took)
 
     def _after(self, conn: Connection, response: Response) -> int:
         if response.stream is not None:
@@ -122,7 +162,7 @@ class Caller:
         return DROP
 
     def _refused(self, conn: Connection, response: Response, refusal: Refusal) -> int:
-        response.status, response.keep = str(refusal.code), False
+        response.status, response.code, response.keep = str(refusal.code), refusal.code, False
         conn.work = Outbox(False, (memoryview(page(refusal.code, str(refusal))),))
         return FLUSH
 
@@ -147,7 +187,7 @@ class Caller:
         if response.stream is not None:
             keep = response.stream.settle(self._core.limits.unread_body) and keep
             conn.data = response.stream.rest() + conn.data
-        response.status, response.sent = "500 Internal Server Error", 0
+        response.status, response.code, response.sent = "500 Internal Server Error", 500, 0
         body = page(500, close=not keep, omit_body=request.method == "HEAD")
         conn.work = Outbox(keep, (memoryview(body),))
         return FLUSH

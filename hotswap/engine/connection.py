@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import socket
+import select
 from typing import TYPE_CHECKING, Any
+
+from hotswap.engine.tls import TlsSocket
 
 if TYPE_CHECKING:
     from hotswap.engine.head import Request
-    from hotswap.engine.model import Peer, Service
+    from hotswap.engine.model import Environ, Peer, Service, Sock
+    from hotswap.engine.raw import RawSocket
 
 # Plain numbers, because the leading thread compares one for every request: IDLE is the falsy one.
 IDLE = 0  #: between requests
@@ -15,6 +18,7 @@ HEAD = 1  #: some bytes of a head are there
 BODY = 2  #: the loop collects a body
 WRITE = 3  #: the loop writes the rest of an answer
 FIN = 4  #: our side is shut down, the peer's FIN is awaited
+HANDSHAKE = 5  #: a TLS handshake has not begun or is under way
 
 
 class Connection:
@@ -26,16 +30,16 @@ class Connection:
     """
 
     __slots__ = (
-        "adopted", "closing", "data", "deadline", "fd", "peer", "phase", "polled", "proxy", "request", "service",
-        "sock", "work",
+        "adopted", "closing", "data", "deadline", "fd", "peer", "phase", "polled", "proxy", "raw", "request",
+        "service", "sock", "tls", "work",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, service: Service, peer: Peer) -> None:
+    def __init__(self, sock: Sock, service: Service, peer: Peer) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.service = service
         self.peer = peer
-        self.proxy = ""
+        self.proxy: Environ | None = None  # what a proxy said before the first request; None until that is read
         self.phase = IDLE
         self.polled = 0  # the epoll mask it is registered with, 0 when it is not
         self.data = b""  # read, not served
@@ -44,7 +48,13 @@ class Connection:
         self.work: Any = None  # a body's Collector, or an answer's Outbox
         self.closing = False  # the next answer is the last
         self.adopted = False
+        self.tls = False
+        self.raw: RawSocket | None = None  # what an application got that may talk to its client by itself
 
     def movable(self, limit: int) -> bool:
-        """True if another process can take it: no request runs, nothing to write, no body half read."""
-        return self.phase <= HEAD and self.request is None and len(self.data) <= limit
+        """True if another process can take it: no keys, no request runs, nothing to write, no body half read."""
+        return self.phase <= HEAD and not self.tls and self.request is None and len(self.data) <= limit
+
+    def waits_for(self, events: int = select.EPOLLIN) -> int:
+        """What to wait for after a BlockingIOError: `events`, unless TLS wants otherwise."""
+        return self.sock.wants or events if isinstance(self.sock, TlsSocket) else events

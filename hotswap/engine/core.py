@@ -187,6 +187,8 @@ class Core:
         """Close now. The caller owns it, or nobody does any more."""
         # Unregistered first: a forked child may hold the same open file, and then close() alone leaves it in epoll.
         self.disarm(conn)
+        if conn.raw is not None:
+            conn.raw.wake()
         conn.sock.close()
         self.forget(conn)
 

@@ -36,7 +36,7 @@ class Deadlines:
                 soonest = min(soonest, conn.deadline)
             elif core.take(conn.fd) is conn:
                 if conn.deadline > now:  # it was served in between
-                    core.put_back(conn)
+                    core.put_back(conn, conn.polled)
                 else:
                     self.expire(conn)
         for ask in self.also:

@@ -15,12 +15,16 @@ from hotswap.engine.call import Caller
 from hotswap.engine.core import READ, WRITABLE, Core
 from hotswap.engine.deadlines import Deadlines
 from hotswap.engine.environ import base_environ
+from hotswap.engine.handshake import Handshakes
 from hotswap.engine.head import HeadReader
 from hotswap.engine.leaving import Give, Leaving
 from hotswap.engine.limits import Limits, from_settings
 from hotswap.engine.model import Counters, InFlight, Log, Moved, Service
 from hotswap.engine.monitor import Monitor
+from hotswap.engine.proxied import ProxiedReader
+from hotswap.engine.shedding import shed
 from hotswap.engine.threads import Threads
+from hotswap.engine.tls import context_of
 from hotswap.engine.turns import Turns
 
 
@@ -29,7 +33,8 @@ class Engine:
 
     `cfg` is a gunicorn `Config` or answers like one. `changed` is called from any engine thread, so it must
     be quick and thread-safe: when the last connection has ended, and whenever a request or connection ended
-    while leaving.
+    while leaving. `worker` is what gunicorn's request hooks get, if not a stand-in. Raises BootError if TLS is asked
+    for and its files cannot be used.
     """
 
     def __init__(
@@ -41,17 +46,23 @@ class Engine:
         changed: Callable[[], None],
         multiprocess: bool = False,
         limits: Limits | None = None,
+        worker: object = None,
     ) -> None:
         limits = limits or from_settings(cfg)
+        context = context_of(cfg)
         for service in services:
             service.base = base_environ(service, cfg, multithread=limits.threads > 1, multiprocess=multiprocess)
-        self._core = Core(services, limits, log, changed, sendfile=cfg.sendfile is not False)
+        self._core = Core(services, limits, log, changed, sendfile=cfg.sendfile is not False and context is None)
         deadlines = Deadlines(self._core)
-        self._turns = Turns(self._core, HeadReader(cfg, limits), deadlines)
+        reader = HeadReader(cfg, limits) if cfg.proxy_protocol == "off" else ProxiedReader(cfg, limits)
+        self._turns = Turns(self._core, reader, deadlines)
         self._threads = Threads(self._core, self._turns.lead, self._turns.serve)
         self._turns.threads = self._threads
-        self._turns.caller = Caller(self._core, cfg, self._threads.give_up)
+        self._turns.caller = Caller(self._core, cfg, self._threads.give_up, worker)
         self._acceptor = Acceptor(self._core, self._turns)
+        if context is not None:
+            shakes = self._acceptor.handshakes = Handshakes(self._core, context, ragged=cfg.suppress_ragged_eofs)
+            shakes.flush, self._turns.shake = self._turns.flush, shakes.step
         self._leaving = Leaving(self._core, self._acceptor, self._threads, self._turns.uploads)
         self._monitor = Monitor(self._core, self._turns, self._threads, self._turns.pace)
         deadlines.expire = self._turns.expire
@@ -65,6 +76,14 @@ class Engine:
     def open(self) -> None:
         """Poll the listeners."""
         self._acceptor.start()
+
+    def pause(self) -> None:
+        """Do not poll the listeners, until open(): somebody else accepts meanwhile."""
+        self._acceptor.stop()
+
+    def shed(self, count: int, give: Give) -> None:
+        """Give up to `count` idle connections away, as leave() does with all of them, and serve on."""
+        shed(self._core, count, give)
 
     def leave(self, give: Give | None) -> None:
         """Stop accepting; every connection goes as soon as it is idle.
@@ -81,7 +100,8 @@ class Engine:
         self._leaving.resume()
 
     def adopt(self, arrivals: Sequence[Moved]) -> None:
-        """Take over live connections; whole requests among their bytes are served at once."""
+        """Take over live connections; whole requests among their bytes are served at once. TLS never moves, so they are
+        plain, unless `fresh`."""
         self._leaving.adopt(arrivals)
 
     def hammer(self) -> list[InFlight]:

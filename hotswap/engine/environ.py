@@ -41,7 +41,7 @@ def base_environ(service: Service, cfg: Any, *, multithread: bool, multiprocess:
         "SERVER_PROTOCOL": "HTTP/1.1",
         "SERVER_SOFTWARE": SERVER,
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
+        "wsgi.url_scheme": "https" if cfg.is_ssl else "http",
         "wsgi.errors": ErrorStream(cfg),
         "wsgi.multithread": multithread,
         "wsgi.multiprocess": multiprocess,

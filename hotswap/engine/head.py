@@ -19,6 +19,7 @@ from hotswap.engine.strict import Strict, check_host, wants_keep_alive
 
 if TYPE_CHECKING:
     from hotswap.engine.connection import Connection
+    from hotswap.engine.hooks import RequestView
     from hotswap.engine.limits import Limits
     from hotswap.engine.model import Environ
 
@@ -35,8 +36,10 @@ class Request:
 
     __slots__ = (
         "consumed", "environ", "expect", "http11", "keep_alive", "length", "method", "path", "started", "upgrade",
-        "upload", "uri",
+        "upload", "uri", "view",
     )  # fmt: skip
+
+    view: RequestView  # for hooks, and only if there are any
 
     def __init__(self, method: str, uri: str, path: str, environ: Environ) -> None:
         self.method = method
@@ -126,6 +129,8 @@ class HeadReader:
             and target[0] == _SLASH
             and b"#" not in target
             and target.isascii()
+            # It closes the connection, and is rare.
+            and method != b"CONNECT"
         )
 
     def _variables(self, headers: Iterable[tuple[bytes, bytes]], environ: Environ) -> list[tuple[bytes, bytes]]:

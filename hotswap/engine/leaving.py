@@ -11,10 +11,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from hotswap.engine.connection import HEAD, IDLE, Connection
+from hotswap.engine.connection import HANDSHAKE, HEAD, IDLE, Connection
 from hotswap.engine.model import InFlight, Moved
+from hotswap.engine.proxied import from_text, to_text
+from hotswap.engine.tls import TlsSocket
 
 if TYPE_CHECKING:
     from hotswap.engine.acceptor import Acceptor
@@ -78,7 +80,17 @@ class Leaving:
                 continue
             moved.sock.setblocking(False)
             conn = Connection(moved.sock, service, moved.peer or _peer(moved.sock))
-            conn.data, conn.proxy, conn.adopted = moved.data, moved.proxy, True
+            if moved.fresh:
+                self._acceptor.welcome(conn)
+                continue
+            try:
+                conn.proxy = from_text(moved.proxy)
+            except ValueError:
+                # Without it the application would take the proxy for the client.
+                core.log.warning("what a proxy said of a connection cannot be read (%.200r): closed", moved.proxy)
+                moved.sock.close()
+                continue
+            conn.data, conn.adopted = moved.data, True
             with core.lock:
                 core.adopted += 1
                 core.counters.adopted += 1
@@ -116,7 +128,7 @@ class Leaving:
 
     def depart(self, conn: Connection) -> None:
         """A connection became idle while leaving. The caller owned it."""
-        if self._give is None or conn.closing:
+        if self._give is None or conn.closing or conn.tls:
             self._linger(conn)
         elif conn.movable(self._core.limits.movable):
             self._hand_over([conn])
@@ -129,7 +141,8 @@ class Leaving:
         """Wait a moment for the request that may be on the wire; its answer is the last."""
         core, give = self._core, self._give
         conn.closing = True
-        if conn.phase == IDLE:
+        # One that only its keys keep here has all of its keep-alive time: nobody waits for us to end.
+        if conn.phase == IDLE and not (conn.tls and give is not None):
             conn.deadline = monotonic() + core.limits.drain_linger
         fd = conn.fd
         core.wait_for_request(conn)
@@ -144,7 +157,8 @@ class Leaving:
         offers = []
         for conn in conns:
             core.disarm(conn)
-            offers.append(Moved(conn.sock, conn.service.key, conn.peer, conn.data, conn.proxy))
+            sock = cast(socket.socket, conn.sock)  # no TlsSocket: those are not movable
+            offers.append(Moved(sock, conn.service.key, conn.peer, conn.data, to_text(conn.proxy)))
         refused = {id(moved) for moved in self._offer(give, offers)}
         for conn, moved in zip(conns, offers, strict=True):
             if id(moved) in refused:
@@ -181,6 +195,7 @@ class Leaving:
         batch: list[Connection] = []
         for conn in self._loop_owned():
             if conn.phase > HEAD or conn.closing:
+                self._hurry(conn)
                 core.put_back(conn, conn.polled)
             elif self._give is None or not conn.movable(core.limits.movable):
                 self.depart(conn)
@@ -188,6 +203,12 @@ class Leaving:
                 batch.append(conn)
         for start in range(0, len(batch), core.limits.turn):
             self._hand_over(batch[start : start + core.limits.turn])
+
+
+    def _hurry(self, conn: Connection) -> None:
+        """Draining, a connection whose handshake has not even begun waits no longer than an idle one."""
+        if conn.phase == HANDSHAKE and self._give is None and not isinstance(conn.sock, TlsSocket):
+            conn.deadline = min(conn.deadline, monotonic() + self._core.limits.drain_linger)
 
 
 def _peer(sock: socket.socket) -> tuple[object, ...] | str:

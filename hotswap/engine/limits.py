@@ -22,6 +22,8 @@ class Limits:
     fields: int = 100
     field_size: int = DEFAULT_FIELD_SIZE
     body_buffer: int = 1 << 20
+    #: How many bytes of request bodies the loop holds in memory, of all connections together.
+    bodies: int = 1 << 26
     head_timeout: float = 30.0
     body_timeout: float = 30.0
     write_timeout: float = 60.0
@@ -50,6 +52,7 @@ class Limits:
 def from_settings(cfg: Any) -> Limits:
     """The limits that a gunicorn-like `cfg` asks for; what it does not know keeps its default."""
     line, fields, size = cfg.limit_request_line, cfg.limit_request_fields, cfg.limit_request_field_size
+    body_buffer = getattr(cfg, "body_buffer", 1 << 20)
     return Limits(
         threads=max(1, cfg.threads),
         keepalive=float(cfg.keepalive),
@@ -58,5 +61,6 @@ def from_settings(cfg: Any) -> Limits:
         line=1 << 20 if line == 0 else line if 0 < line < MAX_LINE else MAX_LINE,
         fields=fields if 0 < fields <= MAX_FIELDS else MAX_FIELDS,
         field_size=size if size > 0 else DEFAULT_FIELD_SIZE,
-        body_buffer=getattr(cfg, "body_buffer", 1 << 20),
+        body_buffer=body_buffer,
+        bodies=max(1 << 26, 4 * body_buffer),
     )

@@ -14,6 +14,18 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Peer = tuple[Any, ...] | str
 
 
+class Sock(Protocol):
+    """The part of a non-blocking socket that the engine uses; with TLS it is no `socket.socket`."""
+
+    def fileno(self) -> int: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def send(self, data: bytes | memoryview, /) -> int: ...
+    def sendmsg(self, parts: tuple[bytes, ...], /) -> int: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def close(self) -> None: ...
+
+
 class Log(Protocol):
     """The part of gunicorn's `Logger` that the engine uses."""
 
@@ -42,13 +54,17 @@ class Service:
 
 @dataclass(slots=True, eq=False)
 class Moved:
-    """A live connection between two processes: its socket, its listener's key, and what was read but not served."""
+    """A live connection between two processes: its socket, its listener's key, and what was read but not served.
+
+    `fresh`: it does not come from another process, it was accepted just now, and not a word was exchanged.
+    """
 
     sock: socket.socket
     key: str
     peer: Peer = ""
     data: bytes = b""
     proxy: str = ""
+    fresh: bool = False
 
 
 @dataclass(slots=True, frozen=True)

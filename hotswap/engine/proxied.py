@@ -14,11 +14,13 @@ from gunicorn.http.message import PP_V2_SIGNATURE
 from gunicorn.http.message import Request as GunicornRequest
 from gunicorn.http.unreader import IterUnreader
 
+from hotswap.engine.head import HeadReader
 from hotswap.engine.refusal import Refusal
 
 if TYPE_CHECKING:
     from hotswap.engine.connection import Connection
-    from hotswap.engine.head import HeadReader, Request
+    from hotswap.engine.head import Request
+    from hotswap.engine.limits import Limits
     from hotswap.engine.model import Environ
 
 _V1 = b"PROXY "
@@ -39,27 +41,27 @@ class _Header(GunicornRequest):  # type: ignore[misc]
         self.consumed = len(data) - len(rest)
 
 
-class ProxiedReader:
-    """A `HeadReader` for connections that may begin with a PROXY header; without one they are served as they are.
+class ProxiedReader(HeadReader):
+    """For connections that may begin with a PROXY header; without one they are served as they are.
 
     The header stays among the connection's bytes until the first head is whole: a connection that moves before that is
     read from its beginning by whoever gets it.
     """
 
-    def __init__(self, inner: HeadReader, cfg: Any) -> None:
-        self._inner = inner
+    def __init__(self, cfg: Any, limits: Limits) -> None:
+        super().__init__(cfg, limits)
         self._cfg = cfg
         self._offers = _OFFERS[cfg.proxy_protocol]
 
     def read(self, data: bytes, conn: Connection) -> Request | None:
         """As `HeadReader.read`. Raises Refusal: 400 for what is no header, 403 for a peer that may not send one."""
         if conn.proxy is not None:
-            return self._inner.read(data, conn)
+            return super().read(data, conn)
         found = self._header(data, conn)
         if found is None:
             return None
         variables, consumed = found
-        request = self._inner.read(data[consumed:], conn)
+        request = super().read(data[consumed:], conn)
         if request is not None:
             request.consumed += consumed
             conn.proxy = variables

@@ -186,6 +186,16 @@ class Response:
             lines.append(f"{name}: {check_value(name, value)}\r\n")
         self._push("".join([*lines, "\r\n"]).encode("latin-1"))
 
+    # what loggers and hooks read, by gunicorn's names
+
+    @property
+    def status_code(self) -> int:
+        return self.code
+
+    @property
+    def response_length(self) -> int | None:
+        return self.length
+
     # what the engine calls
 
     def send(self, result: Iterable[bytes]) -> None:
@@ -203,6 +213,8 @@ class Response:
         if self.status is None:
             raise AssertionError("the application did not call start_response")
         conn, core = self._conn, self._core
+        if conn.raw is not None and conn.raw.taken:
+            raise Disconnected("the application has spoken with its client by itself")
         if self.stream is not None and not self.stream.settle(core.limits.unread_body):
             self.keep = False
         text = self._text + self._framing(whole)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from hotswap.engine.body import Collector
 from hotswap.engine.call import CLOSE, DROP, FLUSH, KEEP
-from hotswap.engine.connection import BODY, FIN, HEAD, IDLE, WRITE, Connection
+from hotswap.engine.connection import BODY, FIN, HANDSHAKE, HEAD, IDLE, WRITE, Connection
 from hotswap.engine.core import WRITABLE
 from hotswap.engine.pace import SLOW, Measure, Pace
 from hotswap.engine.refusal import Refusal, page
 from hotswap.engine.response import Outbox
-from hotswap.engine.uploads import Uploads
+from hotswap.engine.uploads import Held, Uploads
 
 if TYPE_CHECKING:
     from hotswap.engine.call import Caller
@@ -47,9 +47,11 @@ class Turns:
         self.sources: dict[int, Source] = {core.waker.fd: self._awake}
         self.pace = Pace()
         self.uploads = Uploads(core.limits.uploads)
+        self.held = Held(core)
         self.threads: Threads
         self.caller: Caller
         self.wake_monitor: Callable[[], None] = lambda: None
+        self.shake: Callable[[Connection], None]
         self.monitor_sleeps = False
         self.turns = 0  # requests run inline, for the monitor to see whether anything moves
         self.now = monotonic()
@@ -105,12 +107,15 @@ class Turns:
             return self._fault(conn, slot)
 
     def _fault(self, conn: Connection, slot: list[Connection]) -> bool:
-        core = self._core
         leading = self.threads.leads(slot)
+        self._lost(conn)
+        return leading
+
+    def _lost(self, conn: Connection) -> None:
+        core = self._core
         core.log.exception("the engine failed over a connection and closes it")
         if conn in core.live and core.owned.get(conn.fd) is not conn:
             core.drop(conn)
-        return leading
 
     def _other(self, fd: int, mask: int) -> None:
         """A listener, the exchange, the waker; or a connection that somebody else has just taken."""
@@ -132,7 +137,7 @@ class Turns:
         try:
             data = conn.sock.recv(_RECV)
         except BlockingIOError:
-            self._core.put_back(conn)
+            self._core.put_back(conn, conn.waits_for())
             return True
         except OSError:
             data = b""
@@ -233,16 +238,18 @@ class Turns:
 
     def serve(self, conn: Connection) -> None:
         """A request in a thread that does not lead."""
+        try:
+            self._serve(conn)
+        except Exception:  # noqa: BLE001  a fault of ours: it costs this connection, not the thread
+            self._lost(conn)
+
+    def _serve(self, conn: Connection) -> None:
         request = conn.request
         if request is None:
             self._core.drop(conn)
             return
         self._core.counters.requests += 1
-        if request.upgrade:
-            conn.sock.setblocking(True)  # what websocket libraries expect of the raw socket
-        outcome = self.caller.run(conn, request)
-        if request.upgrade:
-            conn.sock.setblocking(False)
+        outcome = self.caller.converse(conn, request) if request.upgrade else self.caller.run(conn, request)
         if request.upload:
             waiting = self.uploads.leave()
             if waiting is not None:
@@ -261,7 +268,7 @@ class Turns:
         elif outcome == DROP:
             core.drop(conn)
         elif outcome == FLUSH:
-            self._flush(conn)
+            self.flush(conn)
 
     # phases that the loop goes through by itself
 
@@ -269,7 +276,9 @@ class Turns:
         if conn.phase == BODY:
             return self._collect(conn, slot)
         if conn.phase == WRITE:
-            self._flush(conn)
+            self.flush(conn)
+        elif conn.phase == HANDSHAKE:
+            self.shake(conn)
         else:
             self._await_fin(conn, mask)
         return True
@@ -280,9 +289,9 @@ class Turns:
         core.counters.refused += 1
         core.log.warning("Invalid request from ip=%s: %s", conn.peer[0] if conn.peer else "", refusal)
         conn.work = Outbox(False, (memoryview(page(refusal.code, str(refusal))),))
-        self._flush(conn)
+        self.flush(conn)
 
-    def _flush(self, conn: Connection) -> None:
+    def flush(self, conn: Connection) -> None:
         """Write what the client takes of an answer that is complete, and go on to what follows it."""
         core = self._core
         outbox: Outbox = conn.work
@@ -302,7 +311,7 @@ class Turns:
         if conn.phase != WRITE or before != (len(outbox.parts), len(outbox.parts[0])):
             conn.deadline = now + core.limits.write_timeout
         conn.phase = WRITE
-        core.put_back(conn, WRITABLE)
+        core.put_back(conn, conn.waits_for(WRITABLE))
 
     def _await_fin(self, conn: Connection, mask: int) -> None:
         """Throw away what still comes until the peer has closed its side."""
@@ -328,6 +337,12 @@ class Turns:
         data, conn.data = conn.data, b""
         return self._collected(conn, data, slot)
 
+    def _spill(self, conn: Connection, collector: Collector) -> bool:
+        """A body that has become too much for memory."""
+        assert conn.request is not None
+        collector.streams = True
+        return self._upload(conn, conn.request)
+
     def _upload(self, conn: Connection, request: Request) -> bool:
         """A body for the application's thread to read."""
         self._core.disarm(conn)
@@ -337,10 +352,13 @@ class Turns:
         return True
 
     def _collect(self, conn: Connection, slot: list[Connection]) -> bool:
+        collector: Collector = conn.work
+        if self.held.full(self.now):
+            return self._spill(conn, collector)
         try:
-            data = conn.sock.recv(conn.work.wanted())
+            data = conn.sock.recv(collector.wanted())
         except BlockingIOError:
-            self._core.put_back(conn)
+            self._core.put_back(conn, conn.waits_for())
             return True
         except OSError:
             data = b""
@@ -358,9 +376,9 @@ class Turns:
         if rest is not None:
             conn.data = rest
             return self._run(conn, request, slot)
+        self.held.add(len(data))
         if collector.size > core.limits.body_buffer:
-            collector.streams = True
-            return self._upload(conn, request)
+            return self._spill(conn, collector)
         conn.phase = BODY
         conn.deadline = self.now + core.limits.body_timeout
         core.put_back(conn)

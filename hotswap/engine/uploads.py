@@ -1,4 +1,4 @@
-"""How many threads may wait for request bodies at once: never so many that slow clients could take all of them."""
+"""Bounds of what request bodies may take of the whole engine: threads that wait for them, and memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hotswap.engine.body import Collector
+
 if TYPE_CHECKING:
     from hotswap.engine.connection import Connection
+    from hotswap.engine.core import Core
+
+_COUNT_AGAIN = 0.1  # seconds between two counts while there is too much
 
 
 class Uploads:
-    """A gate for requests whose body is read by the application's thread."""
+    """A gate for requests whose body is read by the application's thread: never so many that slow clients could take
+    all threads.
+    """
 
     def __init__(self, limit: int) -> None:
         self._free = limit
@@ -34,3 +41,29 @@ class Uploads:
                 return self.waiting.popleft()
             self._free += 1
             return None
+
+
+class Held:
+    """How many bytes of request bodies wait in memory. Only what comes is added up; it is counted when that is a lot.
+
+    So nothing has to be done where a body is used up or thrown away. Used by the leading thread alone.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._limit = core.limits.bodies
+        self._bytes = 0
+        self._counted = 0.0
+
+    def add(self, size: int) -> None:
+        self._bytes += size
+
+    def full(self, now: float) -> bool:
+        """True if no more should be read into memory."""
+        if self._bytes <= self._limit:
+            return False
+        if now - self._counted >= _COUNT_AGAIN:
+            self._counted = now
+            works = [conn.work for conn in list(self._core.live)]
+            self._bytes = sum(work.size for work in works if isinstance(work, Collector))
+        return self._bytes > self._limit

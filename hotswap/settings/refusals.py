@@ -11,8 +11,6 @@ from hotswap.settings.upstream import REJECTED
 def check(cfg: Config) -> None:
     """Raise SettingError if `cfg` asks for what hotswap does not do: a line a setting, with the remedy."""
     refused = [refusal(cfg, name) for name in cfg.settings if is_refused(cfg, name)]
-    if "ssl_context" in cfg.run_arguments:
-        refused.append(f"ssl_context (keyword) is refused: {SUPPORT['ssl_context'].sentence}")
     if refused:
         raise SettingError("\n".join(refused))
     try:

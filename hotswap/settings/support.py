@@ -47,11 +47,10 @@ def _with(switch: str) -> Support:
 
 HONOURED = _honoured()
 WITH_WORKERS = _honoured("called with forked workers only (workers=N)")
-PLAIN_ONLY = _refused("this version serves plain HTTP: let a proxy such as nginx or haproxy end TLS")
 NO_DIRTY = _refused("hotswap has no dirty workers: use a task queue, or a process of its own")
 NO_CONTROL = _refused("there is no control socket: hotswap status, restart and stop read the scoreboard")
 NO_PASTE = _refused("PasteDeploy files are not read: name the application as module:app")
-NO_REQUEST_HOOKS = _refused("requests pass through no hooks in this version: use a WSGI middleware")
+REQUEST_HOOK = _different("its request is a view: the environ is made already, and does not follow it")
 
 CONFIG_FILE = {
     "config": _honoured("serve() reads a file only where config= names one"),
@@ -120,7 +119,7 @@ MECHANICS = {
     "pythonpath": HONOURED,
     "paste": NO_PASTE,
     "raw_paste_global_conf": _with("paste"),
-    "proxy_protocol": _refused("this version does not read the PROXY protocol: use X-Forwarded-For headers"),
+    "proxy_protocol": _different("a header that names no client (LOCAL, UNSPEC) leaves REMOTE_ADDR the peer's own"),
     "proxy_allow_ips": _with("proxy_protocol"),
     "protocol": _refused("the engine speaks HTTP: in nginx use proxy_pass instead of uwsgi_pass"),
     "uwsgi_allow_ips": _with("protocol = uwsgi"),
@@ -162,14 +161,14 @@ LOGGING = {
 }
 
 TLS = {
-    "keyfile": PLAIN_ONLY,
-    "certfile": PLAIN_ONLY,
-    "ssl_context": PLAIN_ONLY,
-    "ssl_version": _with("certfile"),
+    "keyfile": _with("certfile"),
+    "certfile": _different("read once by each generation, so a restart serves a new certificate"),
+    "ssl_context": _different("the hook is called once, not for each connection; or app.run()'s ssl_context"),
+    "ssl_version": _honoured("as in gunicorn, it does nothing: set minimum_version in the ssl_context hook"),
     "cert_reqs": _with("certfile"),
     "ca_certs": _with("certfile"),
     "suppress_ragged_eofs": _with("certfile"),
-    "do_handshake_on_connect": _with("certfile"),
+    "do_handshake_on_connect": _different("handshakes are taken by the loop in either case, before the first request"),
     "ciphers": _with("certfile"),
 }
 
@@ -192,8 +191,8 @@ HOOKS = {
     "worker_int": WITH_WORKERS,
     "worker_abort": WITH_WORKERS,
     "pre_exec": _refused("a successor is a process of its own, not forked from this one: use on_reload"),
-    "pre_request": NO_REQUEST_HOOKS,
-    "post_request": NO_REQUEST_HOOKS,
+    "pre_request": REQUEST_HOOK,
+    "post_request": REQUEST_HOOK,
     "child_exit": WITH_WORKERS,
     "worker_exit": WITH_WORKERS,
     "nworkers_changed": WITH_WORKERS,

@@ -58,6 +58,10 @@ class Listener:
         """Close this process's copy. Never a shutdown: that would end the listener in every process."""
         self.sock.close()
 
+    def why_unreachable(self) -> str:
+        """Return what somebody has done to a unix socket's file, so that nobody finds us: "deleted", "replaced", ""."""
+        return unix_files.why_not_same(self._path, self.identity) if self._path else ""
+
     def remove_path(self) -> bool:
         """Unlink the socket's file if this server made it; return whether it did. Before `close`."""
         return bool(self._path) and unix_files.remove_if_same(self._path, self.identity)

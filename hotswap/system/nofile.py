@@ -30,12 +30,15 @@ def raise_nofile_limit() -> int:
     return wanted
 
 
+def nofile_limit() -> int:
+    """How many descriptors this process may have open at once."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else _ENOUGH
+
+
 def reserve_fds(n: int = RESERVE) -> int:
     """How many descriptors this process may still open if `n` are to stay free; 0 if none. About 3 µs."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        soft = _ENOUGH
-    return max(0, soft - _open_descriptors() - n)
+    return max(0, nofile_limit() - _open_descriptors() - n)
 
 
 def _open_descriptors() -> int:

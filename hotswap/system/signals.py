@@ -96,7 +96,14 @@ class SignalQueue:
         return number in self._received.numbers
 
     def push(self, number: int) -> None:
-        """Queue a signal as if it had come; for `Server.stop()` and `Server.restart()`, from any thread."""
+        """Queue a signal as if it had come; for `Server.stop()` and `Server.restart()`, from any thread.
+
+        In a forked worker it is sent to the process that made this queue, if that still is the parent.
+        """
+        if os.getpid() != self._received.pid:
+            if os.getppid() == self._received.pid:
+                os.kill(self._received.pid, number)
+            return
         self._received.numbers.append(number)
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._write_fd, b"\0")

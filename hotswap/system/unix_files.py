@@ -46,6 +46,19 @@ def remove_if_same(path: str, identity: str) -> bool:
     return False
 
 
+def why_not_same(path: str, identity: str) -> str:
+    """Return "deleted" or "replaced" if `path` is not the file of this identity any more; "" if it is.
+
+    Also "" where that cannot be seen, since privileges were dropped.
+    """
+    try:
+        return "" if _identity(os.lstat(path)) == identity else "replaced"
+    except (FileNotFoundError, NotADirectoryError):
+        return "deleted"
+    except OSError:
+        return ""
+
+
 def remove_stale(address: Address) -> None:
     """Unlink a dead server's socket at the path, if there is one; raise BindError for anything else there."""
     try:

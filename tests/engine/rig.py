@@ -166,7 +166,7 @@ class Rig:
             cfg.set(name, value)
         self.log = Log()
         self.log.access_log_enabled = bool(cfg.accesslog)
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
         service = Service("main", self.listener, app, ("127.0.0.1", str(self.address[1])))

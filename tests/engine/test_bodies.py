@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from hotswap.engine.body import ChunkScan
+from hotswap.engine.body import ChunkScan, Collector
 from tests.engine.apps import Environ, Gate, Start, echo, hello
 from tests.engine.rig import Rig, request
+from tests.eventually import eventually
 
 MakeRig = Callable[..., Rig]
 
@@ -197,3 +198,27 @@ def test_chunk_scan_finds_the_end_however_it_is_cut(size: int) -> None:
             end += start
             break
     assert end == len(body)
+
+
+def test_collected_bodies_are_bounded_in_total(rig: MakeRig) -> None:
+    """Many clients that each stay below body_buffer: beyond the total the loop reads no more, and all are answered."""
+    make = rig(echo, bodies=100_000)
+    clients = [make.connect() for _ in range(20)]
+    half = b"x" * 15_000
+    for client in clients:
+        client.send(request("/", "Content-Length: 30000", method="POST", body=half[:5000]))
+    eventually(lambda: len(make.engine.in_flight()) == 20)
+    for client in clients:
+        client.send(half[5000:])
+    eventually(lambda: any(request.upload for conn in make.engine._core.live if (request := conn.request)))
+    works = [conn.work for conn in list(make.engine._core.live)]
+    assert sum(work.size for work in works if isinstance(work, Collector)) <= 100_000 + 20_000
+    for client in clients:
+        client.send(half)
+    assert [client.read().body for client in clients] == [half + half] * 20
+    # What is used up is not counted for ever.
+    client = clients[0]
+    for _ in range(30):
+        client.send(request("/", "Content-Length: 15000", method="POST", body=half[:100]))
+        client.send(half[100:])
+        assert client.read().body == half

@@ -130,3 +130,17 @@ def test_idle_connections_cost_no_processor_time(rig: MakeRig) -> None:
     eventually(lambda: make.engine._turns.monitor_sleeps)
     turns = make.engine._turns.turns
     assert turns == 20
+
+
+def test_a_server_at_its_limit_says_so_once_a_minute(rig: MakeRig) -> None:
+    """However often accepting pauses and goes on."""
+    make = rig(hello, settings={"worker_connections": 1})
+    first = make.connect()
+    assert first.get().status == 200
+    for number in range(10):
+        following = make.connect()
+        following.send(request(f"/{number}"))
+        first.close()
+        assert following.read().body == f"/{number}".encode()
+        first = following
+    assert len([text for text in make.log.said("warning") if "accepting pauses" in text]) == 1

@@ -7,76 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.engine.apps import Seen, hello
+from tests.engine.entries import entries
 from tests.engine.rig import Rig, request
 
 MakeRig = Callable[..., Rig]
 
-SMUGGLING = {
-    "bare LF": b"GET / HTTP/1.1\nHost: a\n\n",
-    "bare LF in the middle": b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
-    "bare LF at the end": b"GET / HTTP/1.1\r\nHost: a\r\n\n",
-    "bare LF first": b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "bare CR in a value": b"GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
-    "folded line": b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
-    "folded with tab": b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tb\r\n\r\n",
-    "folded first line": b"GET / HTTP/1.1\r\n Host: a\r\n\r\n",
-    "space before colon": b"GET / HTTP/1.1\r\nHost: a\r\nX : a\r\n\r\n",
-    "no colon": b"GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
-    "empty name": b"GET / HTTP/1.1\r\nHost: a\r\n: a\r\n\r\n",
-    "NUL in a value": b"GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
-    "control in a value": b"GET / HTTP/1.1\r\nHost: a\r\nX: \x1f\r\n\r\n",
-    "DEL in a value": b"GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n",
-    "non-ASCII name": b"GET / HTTP/1.1\r\nHost: a\r\nX\xe9: a\r\n\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    "the same length twice": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
-    "a list of lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na",
-    "negative length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-    "signed length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
-    "hex length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na",
-    "empty length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
-    "superscript length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \xb2\r\n\r\nab",
-    "overflowing length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551617\r\n\r\na",
-    "length of 23 digits": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616000\r\n\r\na",
-    "length and chunked": (
-        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    ),
-    "chunked and length": (
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n"
-    ),
-    "chunked twice": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "chunked in two lines": (
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    ),
-    "not chunked last": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-    "chunked, identity": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "only gzip": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
-    "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "no Host": b"GET / HTTP/1.1\r\n\r\n",
-    "two Hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-    "a list of Hosts": b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n",
-    "path in Host": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
-    "user in Host": b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
-    "two types": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n",
-    "non-ASCII target": b"GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "control in the target": b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "NUL in the target": b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "two spaces": b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "two spaces before the version": b"GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
-    "tab instead of space": b"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n",
-    "space in the target": b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
-    "space before the method": b" GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "authority form": b"GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "relative target": b"GET a HTTP/1.1\r\nHost: a\r\n\r\n",
-    "asterisk": b"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
-    "no target": b"GET HTTP/1.1\r\nHost: a\r\n\r\n",
-    "no version": b"GET /\r\nHost: a\r\n\r\n",
-    "version of one digit": b"GET / HTTP/1\r\nHost: a\r\n\r\n",
-    "version of three digits": b"GET / HTTP/1.10\r\nHost: a\r\n\r\n",
-    "another protocol": b"GET / FTP/1.1\r\nHost: a\r\n\r\n",
-    "lower-case method": b"get / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "bad method": b"G(T / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 32,
-}
+SMUGGLING = {entry.name: entry.data for entry in entries("heads", "framing") if entry.outcome == "400"}
 
 
 @pytest.mark.parametrize("data", SMUGGLING.values(), ids=SMUGGLING.keys())

@@ -82,6 +82,25 @@ def test_pipelined_requests_are_answered_in_order(rig: MakeRig) -> None:
     assert [client.read().body for _ in range(100)] == [b"/%d" % n for n in range(100)]
 
 
+def test_a_pipelining_client_does_not_fill_the_memory(rig: MakeRig) -> None:
+    """Requests that wait for their turn stay in the kernel, which makes the client wait when there are too many."""
+    held: list[int] = []
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        held.append(max(len(conn.data) for conn in list(make.engine._core.live)))
+        return hello(environ, start_response)
+
+    make = rig(app)
+    count = 5000
+    client = make.connect()
+    sender = threading.Thread(target=client.send, args=[request("/x" * 50) * count])
+    sender.start()
+    for _ in range(count):
+        assert client.read().status == 200
+    sender.join()
+    assert max(held) < 2 * 16384  # the engine reads so much at once
+
+
 def test_http10_is_closed_unless_it_asks_to_be_kept(rig: MakeRig) -> None:
     """HTTP/1.0 is answered and closed; with `Connection: keep-alive` it stays and is told so."""
     make = rig(hello)

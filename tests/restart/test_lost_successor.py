@@ -7,21 +7,24 @@ import signal
 import pytest
 
 from tests.asking import connect, read_answer, request
+from tests.eventually import eventually
 from tests.harness import PLAIN, Program
+from tests.processes import alive
 
-#: The successor kills itself at a step of its life.
+#: The successor waits before it accepts, until there is a file "go"; it kills itself as soon as it serves.
 DIES = """
-import signal
-@hotswap.on("{step}")
+import select, signal
+@hotswap.on("begin")
+def wait(address):
+    print("about to serve", flush=True)
+    while hotswap.generation == 2 and not os.path.exists("go"):
+        select.select([], [], [], 0.01)
+@hotswap.on("ready")
 def die(server):
     if hotswap.generation == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 IMPORT = "import hotswap\n"
-
-
-def dying(step: str) -> str:
-    return PLAIN.read_text().replace(IMPORT, IMPORT + DIES.format(step=step))
 
 
 def test_it_dies_as_soon_as_it_serves(program: Program) -> None:
@@ -32,10 +35,17 @@ def test_it_dies_as_soon_as_it_serves(program: Program) -> None:
     for client in clients:
         client.sendall(request("/echo/before"))
         assert read_answer(client).status == 200
-    program.deploy(text=dying("ready"))
+    program.deploy(text=PLAIN.read_text().replace(IMPORT, IMPORT + DIES))
+    mark = program.mark()
     program.hup()
-    # Whether the SIGTERM was sent before it died decides which sentence it is.
-    program.wait_for("generation 1 serves (again|on)")
+    program.wait_for("about to serve", since=mark)
+    # Stopped, so that it hands nothing over before the successor is dead: what that had adopted would die with it.
+    program.send(signal.SIGSTOP, program.pid)
+    (program.folder / "go").touch()
+    successor = program.wait_generation(2)
+    eventually(lambda: not alive(successor), "the successor is dead")
+    program.send(signal.SIGCONT, program.pid)
+    program.wait_for("generation 1 serves again")
     for client in clients:
         client.sendall(request("/echo/after"))
         assert b"generation=1 " in read_answer(client).body

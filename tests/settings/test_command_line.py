@@ -47,13 +47,13 @@ def test_variables() -> None:
     assert cfg.sources == {"workers": "WEB_CONCURRENCY"}
 
 
-def test_web_concurrency_is_refused_by_its_name() -> None:
-    """Who set a variable and no option must find the variable in the refusal; -w 0 answers it."""
+def test_web_concurrency_is_the_number_of_workers() -> None:
+    """As in gunicorn; an option wins over it."""
     cfg, _ = from_command_line(["m"], {"WEB_CONCURRENCY": "3"})
-    with pytest.raises(SettingError, match=r"workers = 3 \(WEB_CONCURRENCY\) is refused"):
-        check(cfg)
-    cfg, _ = from_command_line(["-w", "0", "m"], {"WEB_CONCURRENCY": "3"})
     check(cfg)
+    assert cfg.workers == 3
+    cfg, _ = from_command_line(["-w", "0", "m"], {"WEB_CONCURRENCY": "3"})
+    assert cfg.workers == 0
 
 
 @pytest.mark.parametrize("location", ["other.py", "file:other.py", "python:other", "settings.ini"])

@@ -18,7 +18,6 @@ def refused_sample(name: str) -> object:
     """Return a value other than the default for a setting that this version refuses."""
     samples: dict[str, object] = {
         "worker_class": "gevent",
-        "proxy_protocol": "v2",
         "http_protocols": "h2,h1",
         "user": 12345,
         "group": 12345,
@@ -100,21 +99,23 @@ def test_accepted_values_of_a_refused_setting(name: str) -> None:
 
 def test_all_refusals_at_once() -> None:
     """Who asks for three things that are refused reads three lines, not one after the other."""
-    cfg = from_keywords({"workers": 4, "reuse_port": True, "certfile": "c.pem"})
+    cfg = from_keywords({"spew": True, "reuse_port": True, "paste": "p.ini"})
     with pytest.raises(SettingError) as caught:
         check(cfg)
     assert [line.split(" ")[0] for line in str(caught.value).splitlines()] == [
-        "workers",
+        "spew",
         "reuse_port",
-        "certfile",
+        "paste",
     ]
 
 
 @pytest.mark.parametrize("context", [ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "adhoc", ("c.pem", "k.pem")])
-def test_tls_of_app_run_is_refused(context: object) -> None:
-    """app.run()'s ssl_context, in each of its forms, is understood and refused with the way out."""
-    with pytest.raises(SettingError, match="let a proxy such as nginx or haproxy end TLS"):
-        check(from_keywords({"ssl_context": context}))
+def test_tls_of_app_run(context: object) -> None:
+    """app.run()'s ssl_context, in each of its forms, means HTTPS; a hook alone does not, as in gunicorn."""
+    cfg = from_keywords({"ssl_context": context})
+    check(cfg)
+    assert cfg.is_ssl
+    assert not from_keywords({"ssl_context": lambda config, factory: factory()}).is_ssl
 
 
 def test_a_setting_the_table_does_not_know() -> None:

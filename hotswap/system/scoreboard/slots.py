@@ -24,6 +24,7 @@ COUNTERS: Final = (
     "accepted",
     "steals",
     "given_away",
+    "beats",
 )
 _COUNTERS_AT: Final = 160
 _COUNTER_AT: Final = {name: _COUNTERS_AT + 8 * place for place, name in enumerate(COUNTERS)}
@@ -39,7 +40,8 @@ IDENTITY: Final = Twin(64)
 class SlotView:
     """A living process as the scoreboard shows it.
 
-    `pid` is its name in the reader's pid namespace, `recorded_pid` in its own. Times are Unix times.
+    `pid` is its name in the reader's pid namespace, `recorded_pid` in its own. Times are Unix times. `beats` grows as
+    long as its main loop turns.
     """
 
     index: int
@@ -58,6 +60,7 @@ class SlotView:
     accepted: int = 0
     steals: int = 0
     given_away: int = 0
+    beats: int = 0
     aloof: bool = False
 
     @property
@@ -91,7 +94,9 @@ class Slot:
     or write another's slot.
     """
 
-    __slots__ = ("_aloof", "_release", "_where", "generation", "index", "pid", "role", "since", "started", "state")
+    __slots__ = (
+        "_aloof", "_beats", "_release", "_where", "generation", "index", "pid", "role", "since", "started", "state"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -105,6 +110,7 @@ class Slot:
     ) -> None:
         self._release = release
         self._aloof = aloof
+        self._beats = 0
         # One value, because another thread may be about to write when it changes.
         self._where: tuple[Buffer, int] = buffer, layout.slot_at(index)
         self.index = index
@@ -133,6 +139,11 @@ class Slot:
         buffer, at = self._where
         for name, value in counters.items():
             layout.WORD.pack_into(buffer, at + _COUNTER_AT[name], value)
+
+    def beat(self) -> None:
+        """Show that this process does not stand still; to be called now and then."""
+        self._beats += 1
+        self.update(beats=self._beats)
 
     def release(self) -> None:
         """Leave the board while the process goes on; a process that ends has no need to."""

@@ -1,0 +1,139 @@
+"""The raw socket of an upgrade request: who speaks by it has the connection, and the engine has its end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from tests.engine.apps import Environ, Start, hello
+from tests.engine.rig import DEADLINE, Client, Rig, request
+
+MakeRig = Callable[..., Rig]
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
+
+
+def upgraded(rig: Rig, path: str = "/") -> Client:
+    """A client whose handshake was answered."""
+    client = rig.connect()
+    client.send(request(path, *UPGRADE))
+    assert client.head().status == 101
+    return client
+
+
+def returns(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    return hello(environ, start_response)
+
+
+def generates(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    yield b"generated"
+
+
+def writes(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    start_response("200 OK", [])(b"written")
+    return []
+
+
+def stops(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    raise StopIteration
+
+
+def fails(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    raise RuntimeError("asked to fail")
+
+
+@pytest.mark.parametrize("ending", [returns, generates, writes, stops, fails])
+@pytest.mark.parametrize("closes", [False, True])
+def test_nothing_follows_a_conversation(rig: MakeRig, ending: Callable[..., Iterable[bytes]], closes: bool) -> None:
+    """Whatever the call ends with, and whether or not the library has closed its socket: the connection ends."""
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        sock = environ["werkzeug.socket"]
+        sock.sendall(SWITCHING)
+        sock.sendall(sock.recv(100))
+        if closes:
+            sock.close()
+        return ending(environ, start_response)
+
+    make = rig(app, settings={"threads": 2})
+    for _ in range(5):  # more than there are threads
+        client = upgraded(make)
+        client.send(b"frame")
+        assert client.rest() == b"frame"
+        client.close()
+    make.wait_idle()
+    make.expected_exceptions = 5 if ending is fails else 0
+
+
+def test_an_upgrade_that_is_not_taken(rig: MakeRig) -> None:
+    """An ordinary answer, on a connection that goes on."""
+    client = rig(hello).connect()
+    for _ in range(2):
+        assert client.get("/plain", *UPGRADE).body == b"/plain"
+
+
+@pytest.mark.parametrize("end", ["client", "engine"])
+def test_a_thread_of_the_library_hears_of_the_end(rig: MakeRig, end: str) -> None:
+    """It reads in a thread of its own, as simple-websocket does, also after the call: it always comes to an end."""
+    threads: list[threading.Thread] = []
+    reading = threading.Semaphore(0)
+
+    def read(sock: socket.socket) -> None:
+        reading.release()
+        try:
+            while sock.recv(100):
+                pass
+        except OSError:
+            pass
+        sock.close()
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        sock = environ["gunicorn.socket"]
+        threads.append(threading.Thread(target=read, args=[sock], daemon=True))
+        threads[0].start()
+        sock.sendall(SWITCHING)
+        assert reading.acquire(timeout=DEADLINE)
+        if end == "client":
+            threads[0].join(DEADLINE)
+        raise StopIteration
+
+    make = rig(app, fin_timeout=0.1)
+    client = upgraded(make)
+    if end == "client":
+        client.close()
+    threads[0].join(DEADLINE)
+    assert not threads[0].is_alive()
+    make.wait_idle()
+
+
+def test_other_clients_keep_their_descriptors(rig: MakeRig) -> None:
+    """A library that closes its socket twice, late, or from another thread closes nobody else's."""
+    kept: list[socket.socket] = []
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/ws":
+            return hello(environ, start_response)
+        sock = environ["gunicorn.socket"]
+        sock.sendall(SWITCHING)
+        kept.append(sock)
+        raise StopIteration
+
+    make = rig(app)
+    first = upgraded(make, "/ws")
+    assert first.closed()
+    first.close()
+    make.wait_idle()
+    others = [make.connect() for _ in range(5)]
+    for other in others:
+        assert other.get("/a").body == b"/a"
+    kept[0].close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        kept[0].recv(1)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        kept[0].sendall(b"x")
+    for other in others:
+        assert other.get("/b").body == b"/b"

@@ -1,0 +1,82 @@
+"""Races without luck: programs that wait at a gate until the test opens it, and processes that stand still."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+from tests.asking import connect
+from tests.eventually import eventually
+from tests.harness import PLAIN, Program
+from tests.processes import descendants, look
+
+GOOD = PLAIN.read_text()
+IMPORT = "import hotswap\n"
+
+GATE = """
+import logging, select, signal, sys, threading
+def gate(name):
+    print(f"at gate {name}", flush=True)
+    while not os.path.exists(name):
+        select.select([], [], [], 0.01)
+"""
+
+#: The moment between the pid file and the ready message, told by the log line that is written there.
+PIDFILE_IS_WRITTEN = """
+def between(record):
+    if hotswap.generation == 2 and record.getMessage().count(" serving at "):
+        gate("pid file written")
+    return True
+@hotswap.on("starting")
+def filtered(server):
+    logging.getLogger("gunicorn.error").addFilter(between)
+"""
+
+#: A route that answers when its gate is opened.
+ROUTE = """
+def gated(environ, rest):
+    gate(rest)
+    yield who().encode()
+ROUTES["gated"] = gated
+def app("""
+
+
+def below(lines: str) -> str:
+    """The plain program with `gate(name)`, its route /gated/NAME, and these lines below `import hotswap`."""
+    return GOOD.replace(IMPORT, IMPORT + GATE + lines, 1).replace("\ndef app(", ROUTE, 1)
+
+
+def wait_at(program: Program, name: str) -> None:
+    """Wait until one of its processes stands at the gate."""
+    program.wait_for(f"at gate {name}\n")
+
+
+def open_gate(program: Program, name: str) -> None:
+    """Let it go on, and whoever comes there later."""
+    (program.folder / name).touch()
+
+
+def child_of(program: Program, pid: int) -> int:
+    """The successor of `pid`, also while it has said nothing yet."""
+    (child,) = (process.pid for process in descendants(pid) if process.parent == pid and not process.zombie)
+    return child
+
+
+def refused(program: Program) -> bool:
+    """Whether nobody listens there any more."""
+    try:
+        connect(program.address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def standing_still(program: Program, pid: int) -> Iterator[None]:
+    """Inside, the process does not run (SIGSTOP), as on a machine that has no time for it."""
+    program.send(signal.SIGSTOP, pid)
+    eventually(lambda: (process := look(pid)) is not None and process.state == "T", f"{pid} does not stop")
+    yield
+    os.kill(pid, signal.SIGCONT)

@@ -1,0 +1,188 @@
+"""Deaths and stops around the swap, in the order in which they are hardest: one version serves, or nobody is left."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.asking import connect, read_answer, request
+from tests.commanding import hotswap
+from tests.harness import Program
+from tests.processes import descriptors
+from tests.restart.gates import GOOD, below, child_of, open_gate, refused, standing_still, wait_at
+
+WAITS_BEFORE_READY = """
+@hotswap.on("begin")
+def wait(address):
+    if hotswap.generation > 1:
+        gate(f"before ready of {hotswap.generation}")
+"""
+DIES_WHEN_READY = """
+@hotswap.on("ready")
+def die(server):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_successor_that_is_dead_before_its_sigterm_is_read(program: Program) -> None:
+    """Its SIGTERM is not the operator's: the predecessor, who finds a signal and a death at once, serves on."""
+    path = program.folder / "pid"
+    program.start(pidfile=str(path))
+    program.deploy(text=below(WAITS_BEFORE_READY + DIES_WHEN_READY))
+    program.hup()
+    wait_at(program, "before ready of 2")
+    successor = child_of(program, program.pid)
+    with standing_still(program, program.pid):
+        open_gate(program, "before ready of 2")
+        program.wait_gone(successor)
+    program.wait_for("restart failed, generation 1 serves on: ")
+    assert program.get("/").headers["x-generation"] == "1"
+    assert int(path.read_text()) == program.pid
+
+
+def test_a_predecessor_that_wakes_up_after_two_restarts(program: Program) -> None:
+    """It retires to whoever serves now, and takes nothing with it: pid file, scoreboard, connections, unix path."""
+    path, sock = program.folder / "pid", program.folder / "s.sock"
+    program.start(text=below(WAITS_BEFORE_READY), address=f"unix:{sock}", pidfile=str(path))
+    with connect(program.address) as client:
+        client.sendall(request("/echo/x"))
+        assert read_answer(client).headers["x-generation"] == "1"
+        program.hup()
+        wait_at(program, "before ready of 2")
+        with standing_still(program, program.pid):
+            open_gate(program, "before ready of 2")
+            open_gate(program, "before ready of 3")
+            second = program.wait_generation(2)
+            program.send(signal.SIGHUP, second)
+            third = program.wait_generation(3)
+            program.wait_gone(second)
+        program.wait_gone(program.pid)
+        client.sendall(request("/echo/x"))
+        assert read_answer(client).headers["x-generation"] == "3"
+    assert program.get("/").headers["x-generation"] == "3"
+    assert int(path.read_text()) == third
+    assert hotswap(program, "status", str(sock.parent / "pid")).returncode == 0
+    assert f"gen=1 pid={program.pid} retired" in program.text()
+
+
+def test_a_successor_that_dies_while_its_own_successor_boots(program: Program) -> None:
+    """The first generation serves again meanwhile, and leaves when the third serves: two versions for ever are none."""
+    path = program.folder / "pid"
+    program.start(pidfile=str(path), text=below(WAITS_BEFORE_READY))
+    open_gate(program, "before ready of 2")
+    program.hup()
+    program.wait_for("generation 2 .* serves: retiring")
+    second = program.serving_pid
+    # Not to run out of the time in which it can take the listeners back.
+    with standing_still(program, program.pid):
+        program.hup()
+        wait_at(program, "before ready of 3")
+        program.send(signal.SIGKILL, second)
+        program.wait_gone(second)
+    program.wait_for("generation 1 serves again")
+    assert program.get("/").headers["x-generation"] == "1"
+    with connect(program.address) as client:
+        client.sendall(request("/echo/x"))
+        assert read_answer(client).headers["x-generation"] == "1"
+        open_gate(program, "before ready of 3")
+        third = program.wait_generation(3)
+        program.wait_for("gen=1 .*a younger generation serves")
+        program.wait_gone(program.pid)
+        client.sendall(request("/echo/x"))
+        assert read_answer(client).headers["x-generation"] == "3"
+    assert int(path.read_text()) == third
+    program.deploy(text=GOOD)
+    assert program.restart() == 4
+
+
+STOPS_WHEN_READY = """
+@hotswap.on("ready")
+def stop(server):
+    if hotswap.generation == 2:
+        os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_successor_that_stands_still_as_soon_as_it_is_ready(program: Program) -> None:
+    """The listeners are kept until it has moved: if it dies instead, the predecessor serves again."""
+    program.start(text=below(STOPS_WHEN_READY))
+    listener = descriptors(program.pid)[3]
+    with connect(program.address) as client:
+        client.sendall(request("/slow/3"))
+        program.wait_for("slow 3 began")
+        program.restart()
+        # Longer than a successor that moves has to prove itself.
+        assert b"waited 3 " in read_answer(client).body
+    assert descriptors(program.pid)[3] == listener
+    program.send(signal.SIGKILL)
+    program.wait_for("generation 1 serves again")
+    assert program.get("/").headers["x-generation"] == "1"
+
+
+def test_a_successor_that_stands_still_for_a_while(program: Program) -> None:
+    """When it moves again its predecessor may go, and nobody was refused meanwhile."""
+    program.start(text=below(STOPS_WHEN_READY))
+    program.restart()
+    with connect(program.address) as client:
+        client.sendall(request("/echo/x"))
+        program.send(signal.SIGCONT)
+        assert read_answer(client).headers["x-generation"] == "2"
+    program.wait_gone(program.pid)
+    assert program.get("/").headers["x-generation"] == "2"
+
+
+REAPS_IN_A_THREAD = """
+def reap():
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            select.select([], [], [], 0.01)
+threading.Thread(target=reap, daemon=True).start()
+"""
+IGNORES_SIGCHLD = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+
+
+@pytest.mark.parametrize("lines", [REAPS_IN_A_THREAD, IGNORES_SIGCHLD], ids=["waits for all", "ignores SIGCHLD"])
+def test_a_program_that_reaps_every_child(program: Program, lines: str) -> None:
+    """A killed successor has no exit status then; it was not told to stop for all that, and is replaced."""
+    program.start(text=below(lines))
+    program.hup()
+    program.wait_for("serves: retiring")
+    program.send(signal.SIGKILL)
+    program.wait_for("generation 1 serves again")
+    assert program.get("/").headers["x-generation"] == "1"
+
+
+@pytest.mark.parametrize("lines", ["", REAPS_IN_A_THREAD], ids=["status 3", "no status"])
+def test_a_stop_just_after_the_swap(program: Program, lines: str) -> None:
+    """It is a stop, whatever the program around serve() makes of its exit status: the predecessor does not undo it."""
+    program.start(text=below(lines))
+    program.deploy(text=GOOD + "    raise SystemExit(3)\n")
+    program.hup()
+    program.wait_for("serves: retiring")
+    successor = program.serving_pid
+    # Else it would see the successor drain, and know.
+    with standing_still(program, program.pid):
+        program.send(signal.SIGTERM, successor)
+        program.wait_gone(successor)
+    program.wait_gone(program.pid)
+    assert "serves again" not in program.text()
+    assert refused(program)
+
+
+def test_a_successor_that_cannot_be_started_at_all(program: Program) -> None:
+    """Whatever raises there: the failure is told, and the next SIGHUP is a restart again."""
+    forbids = """
+def audit(event, arguments):
+    if event == "subprocess.Popen" and not os.path.exists("allowed"):
+        raise RuntimeError("no subprocesses here")
+sys.addaudithook(audit)
+"""
+    program.start(text=below(forbids))
+    program.hup()
+    program.wait_for("restart failed, .*no subprocesses here")
+    assert program.get("/").headers["x-generation"] == "1"
+    (program.folder / "allowed").touch()
+    assert program.restart() == 2
