@@ -90,6 +90,7 @@ class Duty:
             self._post.channel.send(News.LOADED)
             while not self._over:
                 self._turn()
+            self._close_listeners()
             self._tied.report(self._slot)
             self._tied.stop()
             self._slot.release()
@@ -221,9 +222,12 @@ class Duty:
         """Close, never shut down: others have the same sockets."""
         self._for_good = True
         self._tied.release_listeners()
+        self._close_listeners()
+        self._look()
+
+    def _close_listeners(self) -> None:
         for listener in self._shared.listeners:
             listener.close()
-        self._look()
 
     def _reopen(self) -> None:
         self._log.reopen()

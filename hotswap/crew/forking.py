@@ -177,10 +177,7 @@ def _end(status: int, worker: Any) -> NoReturn:
 
     A thread may finish its job, however long that takes; the server process kills the worker when it waits no longer.
     """
-    threading.Thread(target=_beat, args=(worker,), name="hotswap-heartbeat", daemon=True).start()
-    stay = [thread.name for thread in threading.enumerate() if not thread.daemon and thread.ident != _main_ident()]
-    if stay:
-        worker.log.info("worker %d waits for its threads: %s", worker.post.number, ", ".join(stay))
+    threading.Thread(target=_beat, args=(worker,), daemon=True).start()
     shutdown = threading._shutdown  # type: ignore[attr-defined]  # joins them, as Py_FinalizeEx does
     for step in (shutdown, atexit._run_exitfuncs, logging.shutdown, _flush):
         with contextlib.suppress(Exception):
@@ -190,10 +187,10 @@ def _end(status: int, worker: Any) -> NoReturn:
 
 def _beat(worker: Any) -> None:
     """The heartbeat of a worker that has nothing to do any more but to wait for its threads."""
-    never = threading.Event()
+    never, said = threading.Event(), False
     while not never.wait(1.0):
         worker.notify()
-
-
-def _main_ident() -> int | None:
-    return threading.main_thread().ident
+        stay = [thread.name for thread in threading.enumerate() if not thread.daemon]
+        if not said:
+            worker.log.info("worker %d waits for its threads: %s", worker.post.number, ", ".join(stay))
+            said = True
