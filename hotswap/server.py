@@ -192,14 +192,21 @@ class Server:
             load=functools.partial(applications.loaded, self._apps),
             names=applications.server_name,
             arbiter=self._hooks,
+            has_loaded=self._has_loaded,
         )
         return Cluster(shared, Worker, self._waiter, self._look_again, self._let_go)
 
-    def _let_go(self) -> None:
+    def _let_go(self, number: int) -> None:
         """In a forked worker: close what only the server process has, without touching what is behind it."""
         self._waiter.close()
         self._signals.abandon()
         self._restarts.abandon()
+        if HERE.predecessor is not None and number == 1:
+            # If loading hangs, it hangs here. One worker says where: what two write at once nobody can read.
+            HERE.predecessor.watch_for_hang(float(self.cfg.boot_timeout))
+
+    def _has_loaded(self) -> None:
+        """In a forked worker: the rest of it."""
         if HERE.predecessor is not None:
             HERE.predecessor.close()
 

@@ -85,6 +85,7 @@ class Duty:
             self._waiter.call(self._on_signals)
             self._show("booting")
             self._tick()
+            self._shared.has_loaded()
             # The channel is watched from here on, so the parent's end is noticed.
             outlive_parent()
             self._post.channel.send(News.LOADED)

@@ -38,9 +38,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Forker:
-    """Forks workers of one class. `let_go()` closes, in the child, what only the server process has."""
+    """Forks workers of one class. `let_go(number)` closes, in the child, what only the server process has."""
 
-    def __init__(self, shared: Shared, worker_class: type[Any], let_go: Callable[[], object]) -> None:
+    def __init__(self, shared: Shared, worker_class: type[Any], let_go: Callable[[int], object]) -> None:
         self._shared = shared
         self._worker_class = worker_class
         self._let_go = let_go
@@ -90,7 +90,7 @@ class Forker:
             # Theirs are the ends by which the server process is known to live, and the files that say that they do.
             for sibling in others:
                 sibling.close()
-            self._let_go()
+            self._let_go(worker.post.number)
             atexit._clear()  # what the server process has to do at its end, a worker has not
             status = self._live(worker)
         except BaseException:  # noqa: BLE001  nothing may get past here: above are the server's frames

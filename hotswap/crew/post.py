@@ -20,7 +20,8 @@ class Shared:
     """What the server process and all its workers have in common.
 
     `load()` gives the application behind each listener, by its key: loaded already, or loaded by this call. `names`
-    gives SERVER_NAME and SERVER_PORT of a bound address. `arbiter` is what gunicorn's hooks get.
+    gives SERVER_NAME and SERVER_PORT of a bound address. `arbiter` is what gunicorn's hooks get. `has_loaded()` is called
+    in a worker when nothing can fail any more.
     """
 
     cfg: Config
@@ -32,6 +33,7 @@ class Shared:
     load: Callable[[], Mapping[str, Application]]
     names: Callable[[str], tuple[str, str]]
     arbiter: Any
+    has_loaded: Callable[[], object]
 
 
 @dataclass(frozen=True)

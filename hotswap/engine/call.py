@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from hotswap.engine.body import Collector, Source, Stream, decode_chunked
 from hotswap.engine.head import CHUNKED
 from hotswap.engine.hooks import RequestHooks, WorkerView, given
-from hotswap.engine.raw import RawSocket
+from hotswap.engine.raw import raw_socket
 from hotswap.engine.refusal import BodyTimeout, Disconnected, Refusal, page
 from hotswap.engine.response import Outbox, Response
 from hotswap.engine.strict import Trailers
@@ -101,19 +100,16 @@ class Caller:
 
     def converse(self, conn: Connection, request: Request) -> int:
         """A request whose application may talk with its client by itself, as websocket libraries do."""
-        raw = conn.sock.raw if isinstance(conn.sock, TlsSocket) else cast(socket.socket, conn.sock)
-        raw.setblocking(True)  # what they expect
-        conn.raw = RawSocket(raw)
+        conn.raw = raw = raw_socket(conn.sock, conn.sock.raw if isinstance(conn.sock, TlsSocket) else None)
         outcome = self.run(conn, request)
-        # If it did, whatever else it returned is no answer, and what the client may still send is no request.
-        if conn.raw.taken:
-            outcome = CLOSE
-        else:
-            conn.raw.close()
-            conn.raw = None
-        if raw.fileno() < 0:  # it was closed or detached all the same
+        raw.close()
+        if raw.fileno() < 0:  # it was detached
             return DROP
-        raw.setblocking(False)
+        conn.sock.setblocking(False)
+        if raw.taken:
+            # Whatever else it returned is no answer, and what the client may still send is no request.
+            return CLOSE
+        conn.raw = None
         return outcome
 
     def _log_access(self, response: Response, request: Request) -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
-from typing import Any
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+_T = TypeVar("_T")
 
 
 class RawSocket:
@@ -48,8 +54,77 @@ class RawSocket:
 
     def wake(self) -> None:
         """Before the real socket is closed: let a thread that still reads from it read its end."""
-        self._over = True
+        self.close()
         try:
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
         except OSError:  # the peer is gone
             pass
+
+
+class RawTlsSocket(RawSocket):
+    """The same with TLS between: the SSLSocket is not blocking, and who has to wait waits here.
+
+    Libraries read in one thread and send in another. OpenSSL allows no two calls on a connection at once, and
+    Python's ssl lets them happen (it has a lock since 3.13): records come out broken now and then.
+    """
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        super().__init__(sock)
+        self._timeout: float | None = None
+        self._calling = threading.Lock()
+        self._sending = threading.Lock()  # what could not be sent must be tried again before anything else is
+
+    def _call(self, method: Callable[..., _T], *arguments: Any) -> _T:
+        while True:
+            with self._calling:
+                sock = self._in_use()
+                try:
+                    return method(*arguments)
+                except ssl.SSLWantReadError:
+                    event = select.POLLIN
+                except ssl.SSLWantWriteError:
+                    event = select.POLLOUT
+            poll = select.poll()
+            poll.register(sock, event)
+            if not poll.poll(None if self._timeout is None else self._timeout * 1000):
+                raise TimeoutError("timed out")
+
+    def recv(self, *arguments: Any) -> bytes:
+        return self._call(self._sock.recv, *arguments)
+
+    def recv_into(self, *arguments: Any) -> int:
+        return self._call(self._sock.recv_into, *arguments)
+
+    def send(self, *arguments: Any) -> int:
+        with self._sending:
+            return self._call(self._sock.send, *arguments)
+
+    def sendall(self, data: Any, *arguments: Any) -> None:
+        view = memoryview(data).cast("B")
+        with self._sending:
+            while view:
+                view = view[self._call(self._sock.send, view, *arguments) :]
+
+    def settimeout(self, timeout: float | None) -> None:
+        self._timeout = timeout
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def setblocking(self, flag: bool) -> None:
+        self._timeout = None if flag else 0.0
+
+    def getblocking(self) -> bool:
+        return self._timeout != 0
+
+    def close(self) -> None:
+        with self._calling:  # behind this line nobody is within OpenSSL, so that the engine may be
+            super().close()
+
+
+def raw_socket(sock: Any, tls: ssl.SSLSocket | None) -> RawSocket:
+    """What the application gets for the engine's `sock`, behind which there may be `tls`."""
+    if tls is not None:
+        return RawTlsSocket(tls)
+    sock.setblocking(True)  # what libraries expect
+    return RawSocket(cast(socket.socket, sock))

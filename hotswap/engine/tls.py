@@ -163,5 +163,6 @@ def _adhoc() -> ssl.SSLContext:
         return generate_adhoc_ssl_context()
     except TypeError as error:  # werkzeug's for a missing package
         raise BootError(
-            f'ssl_context="adhoc" is not possible ({error}): pip install cryptography, or give a pair of files'
+            'cannot make a certificate for ssl_context="adhoc" (the cryptography package is missing): '
+            "pip install cryptography, or give a pair of files"
         ) from error

@@ -7,12 +7,19 @@ import threading
 from collections.abc import Callable, Iterable
 
 import pytest
+from flask import Flask
+from flask_sock import Sock
+from simple_websocket import Server
 
+from tests.certificates import NEEDS_OPENSSL, Certificate
 from tests.engine.apps import Environ, Start, hello
 from tests.engine.rig import DEADLINE, Client, Rig, request
+from tests.engine.secure import connect as tls_client
 
 MakeRig = Callable[..., Rig]
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+MESSAGES = 500
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
 
 
@@ -107,6 +114,29 @@ def test_a_thread_of_the_library_hears_of_the_end(rig: MakeRig, end: str) -> Non
         client.close()
     threads[0].join(DEADLINE)
     assert not threads[0].is_alive()
+    make.wait_idle()
+
+
+@NEEDS_OPENSSL
+def test_flask_sock_over_tls(secure: MakeRig, certificate: Certificate) -> None:
+    """wss, where the library reads and sends in two threads at once: no record is broken, and each ends well."""
+    app = Flask(__name__)
+
+    @Sock(app).route("/")  # type: ignore[untyped-decorator]
+    def many(ws: Server) -> None:
+        for _ in range(MESSAGES):
+            ws.send(ws.receive())
+
+    make = secure(app, settings={"threads": 2})
+    for _ in range(3):
+        client = tls_client(make, certificate)
+        client.send(request("/", *UPGRADE, "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}"))
+        assert client.head().status == 101
+        for number in range(MESSAGES):
+            client.send(b"\x81\x84\0\0\0\0%04d" % number)  # masked with zeros
+        expected = b"".join(b"\x81\x04%04d" % number for number in range(MESSAGES))
+        assert client.rest() == expected + b"\x88\x02\x03\xe8"
+        client.close()
     make.wait_idle()
 
 

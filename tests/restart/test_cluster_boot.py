@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 
@@ -69,6 +70,8 @@ def test_loading_fails_in_a_worker(program: Program, name: str) -> None:
     if name == "exception":
         assert f'File "{program.script}"' in command.stderr
         assert "gunicorn/util.py" not in command.stderr
+    if name == "hang":
+        assert re.search(rf'where it hung:[\s\S]*File "{program.script}"', command.stderr), command.stderr
     assert program.get("/").status == 200
     eventually(lambda: {p.pid for p in descendants(program.pid) if not p.zombie} == set(before), "somebody is left")
     program.deploy(text=MODULE, version="2")
@@ -236,7 +239,7 @@ def test_hooks_get_what_gunicorn_gives_them(program: Program) -> None:
     assert program.stop() == 0
 
 
-ENDS = """
+ENDS = r"""
 import atexit, threading
 def say(*words):
     os.write(1, " ".join([*map(str, words), "\n"]).encode())  # in one piece: several processes write
