@@ -84,11 +84,13 @@ def test_the_chat_goes_on_over_a_restart(chat: Program) -> None:
     """All hear what one says; at a restart all are told 1001, which the page knows, and the new version has them."""
     assert b"GOING_AWAY = 1001" in chat.get("/").body
     for version in ("1", "2"):
-        clients = [Client(f"ws://{chat.address}/chat") for _ in range(2)]
-        for client in clients:
-            assert hear(client) == f"this is version {version}, generation {version}"
-        clients[0].send("hello")
-        assert [hear(client) for client in clients] == ["hello", "hello"]
+        clients: list[Client] = []
+        for text in ("hello", "me too"):
+            # It says something first: this client looks at what came with the handshake's answer when more comes.
+            clients.append(Client(f"ws://{chat.address}/chat"))
+            clients[-1].send(text)
+            assert hear(clients[-1]) == f"this is version {version}, generation {version}"
+            assert [hear(client) for client in clients] == [text] * len(clients)
         chat.deploy(version="2")
         chat.restart()
         for client in clients:

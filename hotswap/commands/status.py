@@ -59,7 +59,7 @@ def server_facts(board: Scoreboard) -> dict[str, Any]:
 def process_facts(view: SlotView) -> dict[str, Any]:
     """Return a process's slot, with times turned into ages."""
     facts = asdict(view)
-    del facts["index"], facts["recorded_pid"]
+    del facts["index"], facts["recorded_pid"], facts["aloof"]
     facts["uptime"] = round(max(0.0, time.time() - facts.pop("started")), 3)
     facts["in_state_for"] = round(max(0.0, time.time() - facts.pop("since")), 3)
     return facts
