@@ -59,12 +59,13 @@ class Supervisor:
         """Have `number` seats. Those given up are the last ones; who serves there hands over to the others."""
         before = len(self.seats) or None
         self._shared.arbiter.num_workers = number
+        # Before any is forked, as gunicorn's arbiter does.
+        self._hook("nworkers_changed", self._shared.arbiter, number, before)
         while len(self.seats) < number:
             self.seats.append(Seat(len(self.seats) + 1))
             self.fill(self.seats[-1])
         while len(self.seats) > number:
             self._give_up(self.seats.pop())
-        self._hook("nworkers_changed", self._shared.arbiter, number, before)
 
     def _give_up(self, seat: Seat) -> None:
         seat.given_up = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from hotswap.crew.outbox import Outbox, to_moved
@@ -13,10 +14,13 @@ from hotswap.engine.limits import Limits
 from hotswap.logs import Log
 from hotswap.settings import Config
 from hotswap.system.exchange import MAX_FDS, Exchange, ExchangeError, NoRoom
+from hotswap.system.nofile import nofile_limit
 from hotswap.system.scoreboard import Scoreboard, Slot
 
 #: How long the exchange is left alone when there is no room (seconds).
 _FULL_PAUSE = 0.2
+#: How often that is said (seconds): it lasts until somebody closes connections.
+_SAY_AGAIN = 60.0
 #: How long it is left to others who have fewer connections, and how often in a row (seconds, times): should they
 #: be stuck, what waits there must not wait for them.
 _YIELD, _YIELDS = 0.002, 10
@@ -24,6 +28,8 @@ _YIELD, _YIELDS = 0.002, 10
 _MESSAGES = 16
 #: The same for those that are given away while serving on: in one message at most so many go to one process.
 _LEVEL_BATCH = 4
+#: The part of the limit on descriptors that one message may need: a receiver that has few free takes all or nothing.
+_PART = 64
 
 
 class TiedEngine:
@@ -55,6 +61,7 @@ class TiedEngine:
         self._later = later
         self._fair = fair
         self._yielded = 0
+        self._said = -_SAY_AGAIN
         self._takes: Collection[str] = ()
         self._receives = False
         self._leaving = self._aloof = False
@@ -95,7 +102,9 @@ class TiedEngine:
         try:
             self._adopt_message()
         except NoRoom as error:
-            self._log.warning("connections wait in the exchange: %s", error)
+            if time.monotonic() - self._said >= _SAY_AGAIN:
+                self._said = time.monotonic()
+                self._log.warning("connections wait in the exchange: %s", error)
             self._pause_receiving(_FULL_PAUSE)
 
     def _pause_receiving(self, seconds: float) -> None:
@@ -164,7 +173,8 @@ class TiedEngine:
         self._stop_receiving()
         # Before the sweep: after it the queue may hold what we sent ourselves.
         self._take_out_queue()
-        self._outbox.batch = max(1, min(MAX_FDS, self.engine.counters.connections // _MESSAGES))
+        most = min(MAX_FDS, nofile_limit() // _PART)
+        self._outbox.batch = max(1, min(most, self.engine.counters.connections // _MESSAGES))
         self.engine.leave(self._give)
         for key, service in self._services.items():
             if key not in takes:
@@ -173,6 +183,9 @@ class TiedEngine:
     def _give(self, connections: list[Moved]) -> list[Moved]:
         taken = [moved for moved in connections if moved.key in self._takes]
         self._outbox.give(taken)
+        if not self._leaving:
+            # take_back() came in between, and had emptied the outbox already.
+            self.engine.adopt(self._outbox.take_back())
         return [moved for moved in connections if moved.key not in self._takes]
 
     def _keep_emptying(self, service: Service) -> None:

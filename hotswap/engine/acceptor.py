@@ -71,7 +71,8 @@ class Acceptor:
                 pass
 
     def _full(self) -> bool:
-        return len(self._core.live) - self._core.adopted >= self._core.limits.connections
+        live, limits = len(self._core.live), self._core.limits
+        return live - self._core.adopted >= limits.connections or live >= limits.descriptors
 
     def _room_again(self) -> None:
         """A connection ended."""
@@ -92,7 +93,8 @@ class Acceptor:
             if not self.open:
                 return
             if self._full():
-                self._wait_for_room(f"{self._core.limits.connections} connections (worker_connections) are open")
+                live = len(self._core.live)
+                self._wait_for_room(f"{live} connections are open (see worker_connections, and ulimit -n)")
                 return
             if not self._take(service, listener):
                 return

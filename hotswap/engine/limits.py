@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from typing import Any
 MAX_LINE = 8190
 MAX_FIELDS = 32768
 DEFAULT_FIELD_SIZE = 8190
+#: Descriptors that connections leave to everything else (log files, a database, the pipes of a restart), or half of
+#: them where there are few.
+SPARE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,8 @@ class Limits:
     threads: int = 64
     keepalive: float = 75.0
     connections: int = 1000
+    #: The same for those that were adopted too: what the system allows, less what a restart and the program need.
+    descriptors: int = 1 << 20
     line: int = 4094
     fields: int = 100
     field_size: int = DEFAULT_FIELD_SIZE
@@ -57,6 +63,7 @@ def from_settings(cfg: Any) -> Limits:
         threads=max(1, cfg.threads),
         keepalive=float(cfg.keepalive),
         connections=max(1, cfg.worker_connections),
+        descriptors=_descriptors(),
         # gunicorn: 0 is "no limit", negative or too large is its ceiling.
         line=1 << 20 if line == 0 else line if 0 < line < MAX_LINE else MAX_LINE,
         fields=fields if 0 < fields <= MAX_FIELDS else MAX_FIELDS,
@@ -64,3 +71,8 @@ def from_settings(cfg: Any) -> Limits:
         body_buffer=body_buffer,
         bodies=max(1 << 26, 4 * body_buffer),
     )
+
+
+def _descriptors() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else max(1, soft - min(SPARE, soft // 2))

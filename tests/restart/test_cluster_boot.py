@@ -193,9 +193,9 @@ def test_the_check_is_answered_by_a_worker(program: Program) -> None:
     assert program.stop() == 0
 
 
-HOOKS = """
+HOOKS = r"""
 def say(*words):
-    print("hook", os.getpid(), *words, flush=True)
+    os.write(1, " ".join(["hook", str(os.getpid()), *map(str, words), "\n"]).encode())  # in one piece
 def pre_fork(arbiter, worker): say("pre_fork", arbiter.pid, worker.age, len(arbiter.WORKERS))
 def post_fork(arbiter, worker): say("post_fork", worker.pid == os.getpid(), worker.ppid == arbiter.pid)
 def post_worker_init(worker): say("post_worker_init", worker.pid, worker.cfg.workers)

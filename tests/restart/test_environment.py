@@ -318,6 +318,28 @@ def test_the_directory_was_deleted_and_made_again(program: Program) -> None:
         assert program.get("/version").body == version.encode()
 
 
+@pytest.mark.parametrize("pwd", ["", "{}/current"])
+@pytest.mark.parametrize("script", ["app.py", "./site/../app.py", "../r1/app.py"])
+def test_a_program_that_changes_the_directory_before_the_import(program: Program, pwd: str, script: str) -> None:
+    """os.chdir() at the top of a script: its relative name is still meant from where it was started."""
+    lines = "os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'site'))\n"
+    release = program.folder / "r1"
+    (release / "site").mkdir(parents=True)
+    (release / "app.py").symlink_to(program.script)
+    (program.folder / "current").symlink_to(release)
+    program.start(
+        command=[program.python, script],
+        folder=program.folder / "current",
+        environ={"PWD": pwd.format(program.folder)},
+        text=route("where", "os.getcwd()", above(lines)),
+    )
+    for _ in range(2):
+        program.restart()
+        assert ask(program, "/where") == str(release / "site")
+    started_in = pwd.format(program.folder) or str(release)
+    assert program.text().count(f"{program.python} in {started_in}\n") == 2
+
+
 RUN = "import runpy; runpy.run_path('app.py', run_name='__main__')"
 WAYS = {
     "script": ["-X", "utf8", "-O", "app.py"],
