@@ -2,7 +2,7 @@
 
 The order matters, because everything after `import hotswap` is the user's program:
 
-1. the first environment and the directory are read, before anything can change them;
+1. the first environment and the directory are read, before anything more can change them;
 2. `--graceful` leaves `sys.argv`, so that the program's own parser never sees it;
 3. the handoff leaves the environment, and its descriptors become close-on-exec, so that they leak nowhere;
 4. listeners move to descriptor 3, 4, …, before the program opens a file that would get these numbers;
@@ -28,6 +28,7 @@ from hotswap.system.program import (
     Origin,
     Program,
     describe,
+    directory_of_start,
     first_environ,
     logical_directory,
     own_environ,
@@ -73,7 +74,8 @@ def _take() -> Birth:
     own = dict(own_environ())
     handoff = Handoff.from_environ(os.environ)
     environ = first_environ(own, handoff.environment_before if handoff else {}, VARIABLE)
-    directory = logical_directory(environ)
+    main_file = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    directory = logical_directory(environ, directory_of_start(sys.orig_argv, main_file))
     how = describe(sys.orig_argv, sys.executable, directory, environ)
     sys.argv[:] = without_graceful(sys.argv)
     generation = handoff.generation if handoff else 1

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hotswap import applications, boot, debugger, foreground
+from hotswap import applications, boot, crews, debugger, foreground, neighbours
 from hotswap.birth import FIRST_LISTENER, HERE
+from hotswap.calling import Calling
 from hotswap.crew import preload
 from hotswap.crew.protocol import Crew
-from hotswap.crew.single import Single
 from hotswap.departure import Departure, Heir
-from hotswap.engine import Service
 from hotswap.engine.tls import context_of
 from hotswap.errors import BootError, HotswapError
-from hotswap.events import CALLBACKS, When, draining
+from hotswap.events import draining
 from hotswap.hooks import ArbiterView
 from hotswap.lifecycle.handoff import Handoff
 from hotswap.lifecycle.states import Action, Event, State
@@ -33,8 +31,6 @@ from hotswap.settings import Config, check, from_keywords
 from hotswap.system import exchange as wire
 from hotswap.system.notify import Notifier
 from hotswap.system.pidfile import PidFile
-from hotswap.system.processes import signal_process
-from hotswap.system.scoreboard import RECEIVING, SlotView
 from hotswap.system.signals import REMEMBERED, SignalQueue
 from hotswap.system.waiter import Waiter
 from hotswap.watching import Watch
@@ -117,7 +113,8 @@ class Server:
                 self._log = Log(self.cfg, self.generation)
                 self._hooks = ArbiterView(self.cfg, self._log, self._apps)
                 self._watch = Watch(self.cfg, self._log, self.restart)
-                self._call_back("starting", self)
+                self._calls = Calling(self._log, self._hooks.call, self._watch.at)
+                self._calls.at("starting", self)
             # Before anything is forked: workers share what is made here.
             context_of(self.cfg)
             self._listen(stack, handoff)
@@ -158,43 +155,18 @@ class Server:
             HERE, self.cfg, self._log, self._waiter, self._board, self._exchange, self._listeners, self._on_news
         )
         stack.callback(self._restarts.close)
-        self._crew = self._make_cluster() if self.cfg.workers else self._make_single()
+        self._crew = self._make_crew()
         stack.callback(self._crew.stop)
         self._tell_predecessor("loading workers" if self.cfg.workers else "starting")
         self._crew.start()
 
-    def _make_single(self) -> Crew:
-        default = next(iter(self._apps.values()))
-        services = [
-            Service(
-                key=listener.key,
-                sock=listener.sock,
-                app=self._apps.get(listener.key, default),
-                server=applications.server_name(listener.bound),
-            )
-            for listener in self._listeners
-        ]
-        return Single(services, self.cfg, self._log, self._exchange, self._board, self._later, self._look_again)
-
-    def _make_cluster(self) -> Crew:
-        # Here, and not above: who forks nothing should not wait for the import of gunicorn's workers.
-        from hotswap.crew.cluster import Cluster
-        from hotswap.crew.post import Shared
-        from hotswap.crew.worker import Worker
-
-        shared = Shared(
-            self.cfg,
-            self._log,
-            self.generation,
-            self._listeners,
-            self._exchange,
-            self._board,
-            load=functools.partial(applications.loaded, self._apps),
-            names=applications.server_name,
-            arbiter=self._hooks,
-            has_loaded=self._has_loaded,
+    def _make_crew(self) -> Crew:
+        given = (self.cfg, self._log, self._listeners, self._apps, self._exchange, self._board)
+        if not self.cfg.workers:
+            return crews.single(*given, self._later, self._look_again)
+        return crews.cluster(
+            *given, self._waiter, self._look_again, self._hooks, self.generation, self._let_go, self._has_loaded
         )
-        return Cluster(shared, Worker, self._waiter, self._look_again, self._let_go)
 
     def _let_go(self, number: int) -> None:
         """In a forked worker: close what only the server process has, without touching what is behind it."""
@@ -230,17 +202,18 @@ class Server:
         # After the signals, so that it ends before them: a change is a signal of our own.
         stack.callback(self._watch.close)
         for address in self.listening:
-            self._call_back("begin", address)
+            self._calls.at("begin", address)
         draining.clear()
         self._crew.open()
         self._dispatch(Event.BOOTED)
+        self._calls.lenient = True
         predecessor, HERE.predecessor = HERE.predecessor, None
         self._presence.serving()
         self._log.info("serving at %s", ", ".join(self.listening))
         if predecessor is None or not predecessor.succeed(**self._takes()):
             self._presence.main_process()
             self._restarts.end_orphaned()
-        self._call_back("ready", self)
+        self._calls.at("ready", self)
         self._waiter.watch(self._signals.fileno(), self._on_signals)
         # What came while we booted lies in the queue without a byte in the pipe.
         self._waiter.call(self._on_signals)
@@ -263,16 +236,9 @@ class Server:
         self._slot.beat()
         if self._departure is not None:
             self._presence.show(self.state, self._crew.connections)
-        elif self.state is State.SERVING and self._younger() is not None:
+        elif self.state is State.SERVING and neighbours.younger(self._board, self._slot) is not None:
             self._dispatch(Event.SUPERSEDED)
         self._waiter.later(REPORT, self._report)
-
-    def _younger(self) -> SlotView | None:
-        """A later generation that serves though we do: its predecessor, our successor, died while it booted."""
-        mine = (self.generation, self._slot.started)
-        found = [view for view in self._board.slots() if view.role == "server" and view.state in RECEIVING]
-        younger = [view for view in found if (view.generation, view.started) > mine and view.pid != os.getpid()]
-        return max(younger, key=lambda view: (view.generation, view.started), default=None)
 
     def _later(self, seconds: float, callback: Callable[[], object]) -> None:
         """From any thread: call `callback` on the main thread, `seconds` from now."""
@@ -293,9 +259,9 @@ class Server:
         for number in self._signals.take():
             self._restarts.poll()
             self._log.debug("received %s", number.name)
-            self._call_back_signal(number, "before")
+            self._calls.at_signal(number, "before")
             self._dispatch(Event(number.name))
-            self._call_back_signal(number, "after")
+            self._calls.at_signal(number, "after")
 
     def _on_news(self, event: Event) -> None:
         """The successor's news. Once we leave, whether its exit means anything is the departure's question."""
@@ -331,7 +297,7 @@ class Server:
 
     def _start_successor(self) -> None:
         self._presence.restarting()
-        self._call_back("restarting", self)
+        self._calls.at("restarting", self)
         if not self._restarts.start():
             self._dispatch(Event.FAILED)
 
@@ -347,7 +313,7 @@ class Server:
         self._watch.failed(why, self._restarts.failed_files)
         self._log.error("restart failed, generation %d serves on: %s", self.generation, why)
         self._presence.restart_failed(why)
-        self._call_back("restart_failed", self, why)
+        self._calls.at("restart_failed", self, why)
 
     def _start_if_remembered(self) -> None:
         if self._restarts.remembered:
@@ -363,7 +329,7 @@ class Server:
         self._depart("retiring", float(self.cfg.retire_timeout), heir)
 
     def _retire_to_younger(self) -> None:
-        younger = self._younger()
+        younger = neighbours.younger(self._board, self._slot)
         if younger is None:
             # Gone in between: as if it had been our successor, and lost at once.
             heir = Heir(lambda: True, lambda: None, on_board=True)
@@ -396,7 +362,7 @@ class Server:
             self._restarts.lives,
         )  # fmt: skip
         draining.set()
-        self._call_back(step, self)
+        self._calls.at(step, self)
 
     def _release_listeners(self) -> None:
         """Close, never shut down: the successor has the same sockets. A path goes only with the whole server."""
@@ -414,7 +380,7 @@ class Server:
         self._restarts.lost()
         self._crew.take_back()
         draining.clear()
-        self._call_back("resumed", self)
+        self._calls.at("resumed", self)
 
     def _reappear(self) -> None:
         try:
@@ -424,13 +390,12 @@ class Server:
             self._log.error("%s", error)
 
     def _pass_on(self) -> None:
-        """A HUP for a server that has moved on belongs to whoever serves now, which may not be our own child."""
-        for view in self._board.slots():
-            serves = view.role == "server" and view.state in RECEIVING and view.pid != os.getpid()
-            if serves and signal_process(view.pid, signal.SIGHUP, self._board.alive):
-                self._log.info("SIGHUP passed on to generation %d (pid %d)", view.generation, view.pid)
-                return
-        self._log.warning("SIGHUP while leaving: nobody serves that it could be passed on to")
+        """A HUP for a server that has moved on belongs to whoever serves now."""
+        heard = neighbours.pass_on(self._board, signal.SIGHUP)
+        if heard is None:
+            self._log.warning("SIGHUP while leaving: nobody serves that it could be passed on to")
+        else:
+            self._log.info("SIGHUP passed on to generation %d (pid %d)", heard.generation, heard.pid)
 
     def _pass_on_if_remembered(self) -> None:
         if self._restarts.remembered:
@@ -439,7 +404,7 @@ class Server:
 
     def _hammer(self) -> None:
         cut = self._crew.hammer()
-        self._call_back("hammer", self, cut)
+        self._calls.at("hammer", self, cut)
         now = time.monotonic()
         for request in cut:
             self._log.warning("cut %s %s after %.1f s", request.method, request.path, now - request.started)
@@ -475,30 +440,9 @@ class Server:
         else:
             self._board.unlink()
         self._log.info("%s", how)
-        self._call_back("stopped", self, how)
+        self._calls.at("stopped", self, how)
         name_threads_that_stay(self._log)
         return how
-
-    # callbacks
-
-    def _call_back(self, step: str, *arguments: object) -> None:
-        """Before ready an exception fails the boot; later it is logged, because clients depend on what comes next."""
-        calls = [functools.partial(callback, *arguments) for callback in CALLBACKS.at(step)]
-        for callback in (functools.partial(self._hooks.call, step), functools.partial(self._watch.at, step), *calls):
-            try:
-                callback()
-            except Exception:
-                if self.state is State.BOOTING:
-                    raise
-                self._log.exception("the callback %r at %r failed", callback, step)
-
-    def _call_back_signal(self, number: signal.Signals, when: When) -> None:
-        for callback in CALLBACKS.at_signal(number, when):
-            try:
-                callback(number)
-            except Exception:  # noqa: BLE001
-                # The user's code: no signal may be lost because of it.
-                self._log.exception("the callback %r %s %s failed", callback, when, number.name)
 
 
 _ACTIONS: dict[Action, Callable[[Server], object]] = {

@@ -28,8 +28,8 @@ HAMMER_PATIENCE = 2.0
 class Cluster:
     """The crew that is forked. Every step of a generation's life is an order over the workers' control channels.
 
-    `changed()` is called on the main thread when there may be nothing left to do; `let_go(number)` closes, in the worker
-    of that number, what only the server process has.
+    `changed()` is called on the main thread when there may be nothing left to do; `let_go(number)` closes, in the
+    worker of that number, what only the server process has.
     """
 
     def __init__(

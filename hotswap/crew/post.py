@@ -20,8 +20,8 @@ class Shared:
     """What the server process and all its workers have in common.
 
     `load()` gives the application behind each listener, by its key: loaded already, or loaded by this call. `names`
-    gives SERVER_NAME and SERVER_PORT of a bound address. `arbiter` is what gunicorn's hooks get. `has_loaded()` is called
-    in a worker when nothing can fail any more.
+    gives SERVER_NAME and SERVER_PORT of a bound address. `arbiter` is what gunicorn's hooks get. `has_loaded()` is
+    called in a worker when nothing can fail any more.
     """
 
     cfg: Config

@@ -94,11 +94,11 @@ def own_environ() -> Mapping[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def logical_directory(environ: Mapping[str, str]) -> str:
-    """`$PWD` if it names the directory we are in, else the physical one (as pwd(1) -L does)."""
+def logical_directory(environ: Mapping[str, str], started_in: str = "") -> str:
+    """`$PWD` if it names the directory we were started in, else the physical one (as pwd(1) -L does)."""
     logical = environ.get("PWD", "")
     try:
-        physical = os.getcwd()
+        physical = started_in or os.getcwd()
     except FileNotFoundError:
         # Deleted under us: a restart will say so; an import must not fail for it.
         return logical or "/"
@@ -108,6 +108,18 @@ def logical_directory(environ: Mapping[str, str]) -> str:
     except OSError:
         pass
     return physical
+
+
+def directory_of_start(orig_argv: Sequence[str], main_file: str) -> str:
+    """Where the interpreter was started, if the main script's name was relative, else "".
+
+    Many scripts change the directory before they import anything of their own. The interpreter has made the script's
+    `__file__` absolute before (Python 3.9), so what stands there in front of the name is the directory of then.
+    """
+    for word in orig_argv[1:]:
+        if not os.path.isabs(word) and main_file.endswith(f"/{word}"):
+            return main_file[: -len(word)].rstrip("/") or "/"
+    return ""
 
 
 def describe(orig_argv: list[str], executable: str, directory: str, environ: Mapping[str, str]) -> Program:

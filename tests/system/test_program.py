@@ -12,6 +12,7 @@ from hotswap.system.program import (
     Origin,
     Program,
     describe,
+    directory_of_start,
     first_environ,
     logical_directory,
     refusal,
@@ -112,6 +113,24 @@ def test_the_logical_directory_is_pwd_if_it_is_the_same(tmp_path: Path, monkeypa
     assert logical_directory({}) == os.getcwd()
 
 
+@pytest.mark.parametrize(
+    ("argv", "file", "directory"),
+    [
+        (["python", "app.py", "-v"], "/srv/app.py", "/srv"),
+        (["python", "-X", "utf8", "./bin/../app.py"], "/srv/./bin/../app.py", "/srv"),
+        (["python", "app.py"], "/app.py", "/"),
+        (["python", "/srv/app.py"], "/srv/app.py", ""),
+        (["python", "-m", "app"], "/srv/app.py", ""),
+        (["python", "-m", "site"], "/srv/site/__main__.py", ""),
+        (["python", "-c", "import app"], "", ""),
+        (["python"], "", ""),
+    ],
+)
+def test_where_a_script_was_started(argv: list[str], file: str, directory: str) -> None:
+    """A relative script tells it, though the program may have changed the directory since."""
+    assert directory_of_start(argv, file) == directory
+
+
 APP = Program(sys.executable, (sys.executable, "app.py"), "/", {})
 
 
@@ -125,6 +144,9 @@ APP = Program(sys.executable, (sys.executable, "app.py"), "/", {})
         (APP, Origin(7, 9, 1, {"SUPERVISOR_ENABLED": "1"}), "supervisord"),
         (Program(sys.executable, (sys.executable, "-"), "/", {}), Origin(7, 9, 1, {}), "standard input"),
         (Program(sys.executable, (sys.executable,), "/", {}), Origin(7, 9, 1, {}), "standard input"),
+        (Program(sys.executable, (sys.executable, "-u"), "/", {}), Origin(7, 9, 1, {}), "standard input"),
+        (Program(sys.executable, (sys.executable, "-uX", "utf8", "-", "x"), "/", {}), Origin(7, 9, 1, {}), "standard"),
+        (Program(sys.executable, (sys.executable, "-Xutf8", "-W", "x"), "/", {}), Origin(7, 9, 1, {}), "standard"),
     ],
 )
 def test_refusals(program: Program, origin: Origin, says: str) -> None:
@@ -146,3 +168,11 @@ def test_refusals(program: Program, origin: Origin, says: str) -> None:
 def test_no_refusal(origin: Origin) -> None:
     """A later generation is pid 1's child by adoption, which means nothing."""
     assert refusal(APP, origin) == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", ["-u app.py -", "-m app", "-um app -", "-c pass -", "-cpass", "-X -u app.py", "-W error -m app"]
+)
+def test_no_standard_input(arguments: str) -> None:
+    """A script, a module or a command is there, whatever the interpreter's options and the program's arguments."""
+    assert refusal(Program(sys.executable, (sys.executable, *arguments.split()), "/", {}), Origin(7, 9, 1, {})) == ""
