@@ -102,6 +102,7 @@ def test_blocked_signals_are_inherited(tmp_path: Path) -> None:
     program = textwrap.dedent(
         """
         import signal, sys
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup(1) may stand before the tests
         print("up", flush=True)
         sys.stdin.readline()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
