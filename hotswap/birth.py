@@ -13,7 +13,6 @@ The order matters, because everything after `import hotswap` is the user's progr
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType, TracebackType
 
 from hotswap.lifecycle.handoff import VARIABLE, Handoff, HandoffError
+from hotswap.system.descriptors import move_fd
 from hotswap.system.predecessor import Predecessor
 from hotswap.system.program import (
     Origin,
@@ -105,24 +105,9 @@ def _settle(handoff: Handoff) -> Handoff:
         with contextlib.suppress(OSError):
             os.set_inheritable(fd, False)
     listeners = tuple(
-        replace(item, fd=_move(item.fd, FIRST_LISTENER + index)) for index, item in enumerate(handoff.listeners)
+        replace(item, fd=move_fd(item.fd, FIRST_LISTENER + index)) for index, item in enumerate(handoff.listeners)
     )
     return replace(handoff, listeners=listeners)
-
-
-def _move(fd: int, wanted: int) -> int:
-    """Give the open file behind `fd` the number `wanted` if that is free; returns the number it has now."""
-    if fd <= wanted:
-        return fd
-    try:
-        got = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, wanted)
-    except OSError:
-        return fd
-    if got != wanted:
-        os.close(got)
-        return fd
-    os.close(fd)
-    return got
 
 
 def _begin_succession(birth: Birth, handoff: Handoff) -> None:
@@ -155,7 +140,7 @@ def _restore_stderr(real: int, pipe: int, predecessor: Predecessor) -> None:
 
 
 def _report_uncaught(predecessor: Predecessor) -> None:
-    """Send the traceback of whatever ends the boot over the ready pipe, then print it as always."""
+    """Send the traceback of whatever ends the boot over the ready pipe; print it if nobody hears it there."""
     before = sys.excepthook
 
     def report(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:

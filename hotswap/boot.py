@@ -16,6 +16,7 @@ from hotswap.system.scoreboard import Scoreboard
 #: How long the answer to the `check` request may take (seconds); boot_timeout ends a hanging boot anyway.
 CHECK_TIMEOUT = 30.0
 
+
 @contextlib.contextmanager
 def reserved(first: int, count: int) -> Iterator[None]:
     """Keep the descriptor numbers from `first` on free for `count` listeners, while log files and such are opened."""

@@ -46,15 +46,18 @@ def switch_interval(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def surroundings(cfg: Config) -> Iterator[None]:
-    """Directory, search path and variables as the settings say. The variables are taken back at the end."""
+    """Directory, search path and variables as the settings say; these variables get their old values at the end."""
     before = dict(os.environ)
     enter(cfg)
+    # Only these: what the application sets while it serves is its own.
+    changed = [name for name, value in os.environ.items() if before.get(name) != value]
     try:
         yield
     finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
+        for name in changed:
+            os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
 
 
 def name_threads_that_stay(log: Log) -> None:

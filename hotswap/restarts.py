@@ -186,7 +186,10 @@ class Restarts:
         self.succession.signal(signal.SIGKILL)
 
     def forget(self) -> int:
-        """Let go of the successor and give its pid, 0 if there is none; one that never became ready is killed."""
+        """Let go of the successor and give its pid, 0 if there is none.
+
+        One that never became ready is killed, for it holds our listeners.
+        """
         if self.current is None:
             return 0
         pid = self.current.successor.pid
@@ -198,7 +201,3 @@ class Restarts:
         """In a forked child: close what we hold of a successor, which is the parent's."""
         if self.current is not None:
             self.current.successor.close()
-
-    def close(self) -> None:
-        """Let go of what there is; a successor that never became ready is killed, for it holds our listeners."""
-        self.forget()

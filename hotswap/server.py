@@ -154,10 +154,10 @@ class Server:
         self._restarts = Restarts(
             HERE, self.cfg, self._log, self._waiter, self._board, self._exchange, self._listeners, self._on_news
         )
-        stack.callback(self._restarts.close)
+        stack.callback(self._restarts.forget)
         self._crew = self._make_crew()
         stack.callback(self._crew.stop)
-        self._tell_predecessor("loading workers" if self.cfg.workers else "starting")
+        self._tell_predecessor("loading workers" if self.cfg.workers else "starting threads")
         self._crew.start()
 
     def _make_crew(self) -> Crew:
@@ -392,6 +392,8 @@ class Server:
     def _pass_on(self) -> None:
         """A HUP for a server that has moved on belongs to whoever serves now."""
         heard = neighbours.pass_on(self._board, signal.SIGHUP)
+        # Whoever hears it may be dying: should it be us who serve again, this HUP still gets its restart.
+        self._restarts.remembered = True
         if heard is None:
             self._log.warning("SIGHUP while leaving: nobody serves that it could be passed on to")
         else:
@@ -399,7 +401,6 @@ class Server:
 
     def _pass_on_if_remembered(self) -> None:
         if self._restarts.remembered:
-            self._restarts.remembered = False
             self._pass_on()
 
     def _hammer(self) -> None:

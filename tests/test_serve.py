@@ -164,6 +164,24 @@ def test_everything_is_given_back(tmp_path: Path) -> None:
     )
 
 
+def test_only_the_variables_of_the_settings_are_taken_back(tmp_path: Path) -> None:
+    """What the application has set while it served is its own, and stays."""
+    text = """
+        import os
+        import hotswap
+        os.environ["KEPT"] = "before"
+        def app(environ, start_response): ...
+        @hotswap.on("ready")
+        def ready(server):
+            print(os.environ["KEPT"], os.environ["NEW"])
+            os.environ["APP"] = "set"
+            server.stop()
+        hotswap.serve(app, "127.0.0.1:0", raw_env=["KEPT=changed", "NEW=new"])
+        print(os.environ["KEPT"], os.environ.get("NEW"), os.environ.get("APP"))
+    """
+    assert run(tmp_path, text).stdout.splitlines() == ["changed new", "before None set"]
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [

@@ -74,6 +74,7 @@ class Successor:
         the start and unblocked when it imports hotswap, so none of them can kill it in between.
         """
         pipes = Pipes()
+        process = None
         real_stderr = os.dup(2)
         try:
             variables, descriptors = handoff(pipes, real_stderr)
@@ -86,14 +87,18 @@ class Successor:
                     pass_fds=descriptors,
                     stderr=pipes.stderr_write,
                 )
+            return cls(process, pipes)
         except BaseException:
+            if process is not None:
+                # It runs, and nobody would watch it: it must not send its SIGTERM to who knows of no successor.
+                process.kill()
+                process.wait()
             os.close(pipes.ready_read)
             os.close(pipes.stderr_read)
             raise
         finally:
             os.close(real_stderr)
             pipes.close_writing_ends()
-        return cls(process, pipes)
 
     def read_ready(self) -> News:
         """Read what is in the ready pipe now; never blocks. End of file says nothing: its children may hold it."""

@@ -9,7 +9,7 @@ import pytest
 from tests.asking import connect, read_answer, request
 from tests.commanding import hotswap
 from tests.harness import Program
-from tests.processes import descriptors
+from tests.processes import descendants, descriptors
 from tests.restart.gates import GOOD, below, child_of, open_gate, refused, standing_still, wait_at
 
 WAITS_BEFORE_READY = """
@@ -187,3 +187,34 @@ sys.addaudithook(audit)
     assert program.get("/").headers["x-generation"] == "1"
     (program.folder / "allowed").touch()
     assert program.restart() == 2
+
+
+def test_a_successor_that_runs_but_cannot_be_watched(program: Program) -> None:
+    """It is killed: one that booted on unseen would send its SIGTERM, and that would stop the whole server."""
+    forbids = """
+open_one = os.pidfd_open
+def few_descriptors(pid, flags=0):
+    if hotswap.generation == 1 and not os.path.exists("allowed"):
+        raise OSError(24, "Too many open files")
+    return open_one(pid, flags)
+os.pidfd_open = few_descriptors
+"""
+    program.start(text=below(forbids))
+    program.hup()
+    program.wait_for("restart failed, .*Too many open files")
+    assert program.alive() == [program.pid]
+    assert not descendants(program.pid)
+    (program.folder / "allowed").touch()
+    assert program.restart() == 2
+
+
+def test_a_hup_for_a_successor_that_has_just_died(program: Program) -> None:
+    """Nobody is there to pass it on to, but whoever serves again remembers it: no HUP is lost."""
+    program.start()
+    program.restart()
+    with standing_still(program, program.pid):
+        program.send(signal.SIGKILL)
+        program.send(signal.SIGHUP, program.pid)
+    program.wait_for("generation 1 serves again")
+    program.wait_generation(3)
+    assert program.get("/").status == 200
