@@ -74,7 +74,7 @@ class ChunkScan:
 class Collector:
     """A body on its way into memory. `scan` is None when the Content-Length says where it ends."""
 
-    __slots__ = ("_length", "parts", "scan", "size", "streams")
+    __slots__ = ("_length", "held", "parts", "scan", "size", "streams")
 
     def __init__(self, length: int) -> None:
         self.streams = False  # it has become too large: the rest is read by the application's thread
@@ -82,6 +82,7 @@ class Collector:
         self.scan = ChunkScan() if length < 0 else None
         self.parts: list[bytes] = []
         self.size = 0
+        self.held = 0  # what `Held` counts of it
 
     def feed(self, data: bytes) -> bytes | None:
         """Take `data`; what lies behind the body once it is complete, None before."""

@@ -376,7 +376,7 @@ class Turns:
         if rest is not None:
             conn.data = rest
             return self._run(conn, request, slot)
-        self.held.add(len(data))
+        self.held.add(collector, len(data))
         if collector.size > core.limits.body_buffer:
             return self._spill(conn, collector)
         conn.phase = BODY
@@ -387,6 +387,7 @@ class Turns:
     def expire(self, conn: Connection) -> None:
         """A deadline has passed. The caller owns the connection."""
         core = self._core
+            self.held.release(collector)
         if conn.phase == HEAD:
             self.refuse(conn, Refusal(408, "the request's head took too long"))
         elif conn.phase == BODY:

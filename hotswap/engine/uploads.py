@@ -44,9 +44,9 @@ class Uploads:
 
 
 class Held:
-    """How many bytes of request bodies wait in memory. Only what comes is added up; it is counted when that is a lot.
+    """How many bytes of request bodies wait in memory for the rest of theirs. Used by the leading thread alone.
 
-    So nothing has to be done where a body is used up or thrown away. Used by the leading thread alone.
+    Nothing has to be done where a body is thrown away: they are counted anew when they seem to be too much.
     """
 
     def __init__(self, core: Core) -> None:
@@ -55,8 +55,13 @@ class Held:
         self._bytes = 0
         self._counted = 0.0
 
-    def add(self, size: int) -> None:
+    def add(self, collector: Collector, size: int) -> None:
+        collector.held += size
         self._bytes += size
+
+    def release(self, collector: Collector) -> None:
+        """It is complete: the application has it from here on."""
+        self._bytes -= collector.held
 
     def full(self, now: float) -> bool:
         """True if no more should be read into memory."""
@@ -65,5 +70,5 @@ class Held:
         if now - self._counted >= _COUNT_AGAIN:
             self._counted = now
             works = [conn.work for conn in list(self._core.live)]
-            self._bytes = sum(work.size for work in works if isinstance(work, Collector))
+            self._bytes = sum(work.held for work in works if isinstance(work, Collector))
         return self._bytes > self._limit

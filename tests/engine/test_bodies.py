@@ -64,6 +64,22 @@ def test_a_slow_upload_holds_no_thread(rig: MakeRig) -> None:
         assert client.read().body == b"0123456789"
 
 
+def test_bodies_that_were_used_hold_no_memory(rig: MakeRig) -> None:
+    """However many came before: only what waits for the rest of its body counts, and the loop goes on collecting."""
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        where = type(environ["wsgi.input"]).__name__.encode()
+        start_response("200 OK", [("Content-Length", str(len(where)))])
+        return [where]
+
+    make = rig(app, bodies=1 << 18)
+    client = make.connect()
+    for _ in range(30):
+        client.send(post(b"x" * (1 << 17)))
+        assert client.read().body == b"BytesIO"
+    assert make.engine.counters.given_away == 0
+
+
 def test_at_most_half_of_the_threads_wait_for_uploads(rig: MakeRig) -> None:
     """With all upload threads waiting for slow clients, a blocking request still gets a thread, and uploads
     end well.
