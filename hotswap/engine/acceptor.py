@@ -78,7 +78,7 @@ class Acceptor:
         """A connection ended."""
         if self._retry != _NEVER and not self._full():
             with self._core.lock:
-                if self.open:
+                if self.open and not self._core.stopped:
                     self._poll()
 
     def ask(self, now: float) -> float:

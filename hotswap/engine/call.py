@@ -94,6 +94,7 @@ class Caller:
             outcome = KEEP
         if self._done is not None:
             self._done(response, request)
+        response.release()
         if outcome != KEEP:
             return outcome
         return self._after(conn, response)

@@ -15,12 +15,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from threading import get_ident
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from hotswap.engine.connection import FIN, IDLE, Connection
 from hotswap.engine.limits import Limits
 from hotswap.engine.model import Counters, Log, Service
 
+if TYPE_CHECKING:
+    from hotswap.engine.unyielding import Unyielding
+
 READ = select.EPOLLIN
+RECV = 1 << 14  #: read at once from a connection that may begin a request (bytes)
 WRITABLE = select.EPOLLOUT
 
 
@@ -79,6 +84,9 @@ class Core:
         self.leaving = False
         self.draining = False
         self.stopped = False
+        self.crowded = False  # application calls run in other threads than the leader's
+        #: How to talk to clients then; made with the second thread.
+        self.unyielding: Unyielding | None = None
         self.adopted = 0  # live connections that came from another process
         self.next_tick = 0.0  # when the leader looks at deadlines next
         #: Called with a connection that became idle while leaving; whoever calls owns it. Set by `Leaving`.
@@ -129,16 +137,32 @@ class Core:
         if conn.deadline < self.next_tick:
             self.next_tick = conn.deadline
             self.wake_leader()
-        # Registered before it can be found: once it is in `owned` another thread may send it away and close it.
-        if conn.polled != events:
-            try:
-                self.arm(conn, events)
-            except (OSError, ValueError):  # the application closed the socket, or stop() the epoll
-                self.drop(conn)
-                return
-        self.owned[conn.fd] = conn
+        if conn.polled == events:
+            self.owned[conn.fd] = conn
+        elif not self._register(conn, events):
+            self.drop(conn)
+            return
         if self.stopped and self.take(conn.fd) is conn:
             self.drop(conn)
+
+    def _register(self, conn: Connection, events: int) -> bool:
+        """Let it be polled, and only then be found: once in `owned`, another thread may send it away and close it.
+
+        The leader may see an event in between. It waits for us at the lock then (`settle`). False: the application
+        has closed the socket, or stop() the epoll.
+        """
+        with self.lock:
+            try:
+                self.arm(conn, events)
+            except (OSError, ValueError):
+                return False
+            self.owned[conn.fd] = conn
+            return True
+
+    def settle(self) -> None:
+        """Wait until nobody is in the middle of putting a connection back."""
+        with self.lock:
+            pass
 
     def take(self, fd: int) -> Connection | None:
         """Become the owner of a connection the loop owns, or None if somebody else was quicker."""

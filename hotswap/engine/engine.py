@@ -143,4 +143,5 @@ class Engine:
         self._threads.stop()
         self._monitor.wake()
         self._leaving.hammer()
-        core.epoll.close()
+        with core.lock:  # nobody who has seen that we run is still about to register something
+            core.epoll.close()

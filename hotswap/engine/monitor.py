@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 _LOOK = 0.005  # seconds between two looks while calls are quick
 _CLOSE_LOOK = 0.00005  # and while some of them block
+_SECOND_LOOK = 0.00001  # then, once a call is seen: that this thread could look means that the caller let go of the GIL
 _QUIET_LOOKS = 20  # without any request, before it sleeps
-_STILL = 0.00002  # seconds of CPU time between two looks: less, and the thread waits for something
+_STILL = 0.000004  # seconds of CPU time between two looks: less, and the thread waits for something
 _PR_SET_TIMERSLACK = 29
 
 
@@ -33,6 +34,7 @@ class Monitor:
         self._seen = -1  # the turn that ran at the last look
         self._since = 0.0  # when it was first seen, and the leader's CPU time then
         self._cpu = 0.0
+        self._first = False  # whether the last look was the first at a call
         self._quiet = 0
         self._precise = False
         turns.wake_monitor = self.wake
@@ -54,7 +56,7 @@ class Monitor:
             if close and not self._precise:
                 self._precise = True
                 _sharpen_timer()
-            self._bell.acquire(timeout=_CLOSE_LOOK if close else _LOOK)
+            self._bell.acquire(timeout=self._pause(close))
             try:
                 running = self._threads.slot[0]
             except IndexError:
@@ -63,11 +65,19 @@ class Monitor:
                 self._quiet = 0
                 self._look(running, monotonic())
 
+    def _pause(self, close: bool) -> float:
+        """Seconds until the next look."""
+        if not close:
+            return _LOOK
+        return _SECOND_LOOK if self._first else _CLOSE_LOOK
+
     def _look(self, running: Connection, now: float) -> None:
         turn = self._turns.turns
         if turn != self._seen:
             self._seen, self._since, self._cpu = turn, now, self._leader_cpu()
+            self._first = True
             return
+        self._first = False
         waits = self._leader_cpu() - self._cpu < _STILL
         # One that computes gets its time even at a close look: another leader would only fight it for the GIL.
         if not waits and now - self._since < _LOOK:
@@ -86,6 +96,7 @@ class Monitor:
 
     def _nothing_runs(self) -> None:
         turn = self._turns.turns
+        self._first = False
         self._quiet = self._quiet + 1 if turn == self._seen else 0
         self._seen = turn
         if self._quiet <= _QUIET_LOOKS:

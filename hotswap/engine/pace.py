@@ -25,7 +25,8 @@ _RULE = 0.5  # above this average the lead is given away first
 _WEIGHT = 0.125  # of the newest call in the average
 _TRIAL = 0.25  # seconds between two calls of a blocking path that keep the lead, to see whether it still blocks
 _LOOK_AT_TRIAL = 0.02  # seconds from the beginning of such a call in which the monitor looks closely
-_ENOUGH = 32  # quick calls in a row, after which a path is not measured any more
+_ENOUGH = 32  # quick calls in a row, after which a path rests
+_REST = 500  # requests without a measurement: a path that computes is slow each time, and measuring is not free
 _PATHS = 1024  # a client that invents paths must not fill the memory
 _NEAR = 8  # requests between two slow ones of a path that make it one to be measured: a single one is noise
 # The monitor looks closely while this many calls blocked in this time, and one in so many requests did.
@@ -35,11 +36,12 @@ _MANY, _WITHIN, _ONE_IN = 8, 0.5, 200
 class Route:
     """What is known of one path."""
 
-    __slots__ = ("average", "quick", "trial")
+    __slots__ = ("average", "quick", "rest", "trial")
 
     def __init__(self) -> None:
         self.average = 0.0  # 0.0: never blocks, 1.0: always
         self.quick = 0
+        self.rest = 0  # the turn before which it is not measured
         self.trial = 0.0
 
     def blocks(self, now: float) -> bool:
@@ -114,8 +116,10 @@ class Pace:
             return
         route.average += _WEIGHT * (blocked - route.average)
         route.quick = 0 if blocked else route.quick + 1
+        route.rest = 0
         if route.quick > _ENOUGH:
-            self.routes.pop(path, None)
+            route.quick = 0
+            route.rest = turn + _REST
 
     def often(self, now: float) -> bool:
         """Whether so many calls block with the lead that the monitor should look closely."""
@@ -131,6 +135,9 @@ class Pace:
 
     def _route(self, path: str) -> Route | None:
         route = self.routes.get(path)
-        if route is None and len(self.routes) < _PATHS:
-            route = self.routes[path] = Route()
+        if route is None:
+            if len(self.routes) >= _PATHS:
+                self.routes = {known: found for known, found in self.routes.items() if not found.rest}
+            if len(self.routes) < _PATHS:
+                route = self.routes[path] = Route()
         return route

@@ -186,6 +186,10 @@ class Response:
             lines.append(f"{name}: {check_value(name, value)}\r\n")
         self._push("".join([*lines, "\r\n"]).encode("latin-1"))
 
+    def release(self) -> None:
+        """The request is over. environ has `early_hints` in it: a circle, which only a collection would free."""
+        del self._request
+
     # what loggers and hooks read, by gunicorn's names
 
     @property
@@ -269,7 +273,7 @@ class Response:
     def _push(self, data: bytes, *, last: bool = False) -> None:
         """Send now what the client takes; wait for the rest, or leave it to the loop if it is the `last`."""
         try:
-            sent = self._conn.sock.send(data)
+            sent = self._send_beside(data) if self._core.crowded else self._conn.sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -281,6 +285,12 @@ class Response:
             self.outbox = Outbox(self.keep, (rest,))
         else:
             send_all(self._conn.sock, rest, self._core.limits.write_timeout, lambda: self._waiting(self._conn))
+
+    def _send_beside(self, data: bytes) -> int:
+        """Beside other threads. Raises OSError."""
+        unyielding, sock = self._core.unyielding, self._conn.sock
+        sent = unyielding.send(sock, data) if unyielding is not None else None
+        return sock.send(data) if sent is None else sent
 
     def _push_two(self, head: bytes, body: bytes) -> None:
         try:

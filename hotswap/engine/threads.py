@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from hotswap.engine.connection import Connection
-from hotswap.engine.core import Core
+from hotswap.engine.core import RECV, Core
 
 _SAY_AGAIN = 60.0  # seconds between two complaints about too few threads
 
@@ -155,7 +155,15 @@ class Threads:
         name = f"hotswap-{self.count + 1}"
         threading.Thread(target=self._run, args=(seat,), name=name, daemon=True).start()
         self.count += 1
+        if self.count == 2:
+            self._prepare()
         return seat
+
+    def _prepare(self) -> None:
+        """From now on the leader is not alone. Not before: many a server never needs it."""
+        from hotswap.engine.unyielding import Unyielding
+
+        self._core.unyielding = Unyielding(RECV)
 
     def _ring(self, seat: Seat, job: Connection | None) -> None:
         seat.job = job

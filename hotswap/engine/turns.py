@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hotswap.engine.body import Collector
 from hotswap.engine.call import CLOSE, DROP, FLUSH, KEEP
 from hotswap.engine.connection import BODY, FIN, HANDSHAKE, HEAD, IDLE, WRITE, Connection
-from hotswap.engine.core import WRITABLE
+from hotswap.engine.core import RECV, WRITABLE
 from hotswap.engine.pace import SLOW, Measure, Pace
 from hotswap.engine.refusal import Refusal, page
 from hotswap.engine.response import Outbox
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from hotswap.engine.core import Core
     from hotswap.engine.deadlines import Deadlines
     from hotswap.engine.head import HeadReader, Request
+    from hotswap.engine.model import Sock
     from hotswap.engine.pace import Route
     from hotswap.engine.threads import Threads
 
-_RECV = 1 << 14
 _EVENTS = 128  # a turn of the loop
 _DRAIN = 1 << 16  # read at once from a connection that is being closed
 _MAX_WAIT = 3600.0
@@ -87,6 +87,8 @@ class Turns:
             wait = min(max(core.next_tick - self.now, 0.0), _MAX_WAIT)
         events = core.epoll.poll(wait, _EVENTS)
         self.now = monotonic()
+        threads = self.threads
+        core.crowded = threads.count - len(threads.idle) > 1
         if self.now >= core.next_tick:
             self._deadlines.tick(self.now)
         for fd, mask in events:
@@ -120,7 +122,11 @@ class Turns:
     def _other(self, fd: int, mask: int) -> None:
         """A listener, the exchange, the waker; or a connection that somebody else has just taken."""
         source = self.sources.get(fd)
-        if source is not None and mask:
+        if source is None:
+            # One that a thread is just putting back, perhaps. To poll again at once would find it again and again, and
+            # where both share a CPU, keep that thread from going on for whole time slices.
+            self._core.settle()
+        elif mask:
             try:
                 source(fd)
             except Exception:  # a callback of the engine's user must not end the turn of all clients
@@ -135,7 +141,7 @@ class Turns:
             # the end of the connection before the requests that came before it.
             return self._begin(conn, conn.data, slot)
         try:
-            data = conn.sock.recv(_RECV)
+            data = self._recv(conn.sock) if self._core.crowded else conn.sock.recv(RECV)
         except BlockingIOError:
             self._core.put_back(conn, conn.waits_for())
             return True
@@ -148,6 +154,12 @@ class Turns:
         if conn.data:
             data = conn.data + data
         return self._begin(conn, data, slot)
+
+    def _recv(self, sock: Sock) -> bytes:
+        """Beside other threads. Raises OSError."""
+        unyielding = self._core.unyielding
+        data = unyielding.recv(sock) if unyielding is not None else None
+        return sock.recv(RECV) if data is None else data
 
     def _begin(self, conn: Connection, data: bytes, slot: list[Connection]) -> bool:
         """Find a request in `data` and serve it."""
@@ -193,7 +205,7 @@ class Turns:
         routes = self.pace.routes
         if routes:
             route = routes.get(request.path)
-            if route is not None:
+            if route is not None and route.rest <= self.turns:
                 return self._run_measured(conn, request, slot, route)
         return self._run_inline(conn, request, slot)
 
@@ -375,6 +387,7 @@ class Turns:
         rest = collector.feed(data)
         if rest is not None:
             conn.data = rest
+            self.held.release(collector)
             return self._run(conn, request, slot)
         self.held.add(collector, len(data))
         if collector.size > core.limits.body_buffer:
@@ -387,7 +400,6 @@ class Turns:
     def expire(self, conn: Connection) -> None:
         """A deadline has passed. The caller owns the connection."""
         core = self._core
-            self.held.release(collector)
         if conn.phase == HEAD:
             self.refuse(conn, Refusal(408, "the request's head took too long"))
         elif conn.phase == BODY:

@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from time import monotonic
+from time import clock_gettime, monotonic, pthread_getcpuclockid, thread_time
 
 import pytest
 
@@ -126,6 +126,79 @@ def test_a_route_that_stops_blocking_keeps_the_lead_again(rig: MakeRig) -> None:
         return route.average < 0.5
 
     eventually(quick_again)
+
+
+def test_a_route_that_computes_is_measured_now_and_then_only(rig: MakeRig) -> None:
+    """Its calls are slow, so it is looked at; that it never blocks is soon known, and looking costs time."""
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        until = thread_time() + 0.0003
+        while thread_time() < until:
+            pass
+        return hello(environ, start_response)
+
+    make = rig(app)
+    client = make.connect()
+    routes = make.engine._turns.pace.routes
+
+    def rests() -> bool:
+        client.get("/path")
+        return "/path" in routes and routes["/path"].rest > 0
+
+    eventually(rests)
+    assert routes["/path"].rest > make.engine.counters.requests + 100
+    assert make.engine.counters.given_away == 0
+
+
+def test_the_leader_waits_for_a_thread_that_puts_a_connection_back(rig: MakeRig) -> None:
+    """The thread has registered it and not said so yet: an event meanwhile must not keep the leader polling.
+
+    Both may share a CPU, and then the one spins for whole time slices while the other cannot go on.
+    """
+    make = rig(hello)
+    client = make.connect()
+    assert client.get("/").status == 200
+    core = make.engine._core
+    with core.lock:
+        ((fd, conn),) = eventually(lambda: list(core.owned.items()))
+        del core.owned[fd]
+        client.send(request("/next"))
+        used = clock_gettime(pthread_getcpuclockid(core.leader))
+        assert select.select([client.sock], [], [], 0.2)[0] == []
+        used = clock_gettime(pthread_getcpuclockid(core.leader)) - used
+        core.owned[fd] = conn
+    assert client.read().body == b"/next"
+    assert used < 0.05
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_beside_other_calls_clients_may_do_what_they_like(rig: MakeRig, threads: int) -> None:
+    """While a call waits in another thread: large answers to slow clients, half requests, resets and ends."""
+    gate = Gate()
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/large":
+            return gate(environ, start_response)
+        start_response("200 OK", [])
+        return [b"x" * (8 << 20)]
+
+    make = rig(app, settings={"threads": threads})
+    waiting = make.connect()
+    waiting.send(request("/wait"))
+    gate.wait_entered()
+    assert make.get("/quick").body == b"/quick"
+    slow, half, reset, gone = (make.connect() for _ in range(4))
+    slow.send(request("/large"))
+    half.send(request("/half")[:10])
+    reset.send(request("/large"))
+    reset.reset()
+    gone.half_close()
+    assert gone.closed()
+    half.send(request("/half")[10:])
+    assert half.read().body == b"/half"
+    assert slow.read().body == b"x" * (8 << 20)
+    gate.open()
+    assert waiting.read().body == b"/wait"
 
 
 def test_many_clients_and_many_blocking_calls(rig: MakeRig) -> None:

@@ -1,0 +1,43 @@
+"""recv(2) and send(2) without giving up the GIL, for when other threads want it.
+
+Python releases the GIL around every call of a socket, also of one that never waits. Beside a thread that computes, each
+release costs the loop a switch interval until it has the GIL again; beside threads that wake from what they waited for,
+it costs both a change of threads. A call that cannot wait need not be left at all. Called through ctypes it costs half
+a microsecond more, so where nobody else runs, Python's own are better.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+
+_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+class Unyielding:
+    """Socket calls for one engine. Only its leading thread receives: there is one buffer."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._buffer = bytearray(size)
+        self._view = memoryview(self._buffer)
+        self._address = ctypes.addressof((ctypes.c_char * size).from_buffer(self._buffer))
+        library = ctypes.PyDLL(None)
+        self._recv, self._send = library.recv, library.send
+        self._recv.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        self._send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+        self._recv.restype = self._send.restype = ctypes.c_ssize_t
+
+    def recv(self, sock: object) -> bytes | None:
+        """What is there to read, at most `size` bytes; None if the socket's own `recv` should say what is wrong."""
+        if sock.__class__ is not socket.socket:  # TLS
+            return None
+        count = self._recv(sock.fileno(), self._address, self._size, _FLAGS)
+        return self._view[:count].tobytes() if count >= 0 else None
+
+    def send(self, sock: object, data: bytes) -> int | None:
+        """How many bytes were sent; None if the socket's own `send` should say why there were none."""
+        if sock.__class__ is not socket.socket:
+            return None
+        count: int = self._send(sock.fileno(), data, len(data), _FLAGS)
+        return count if count >= 0 else None
