@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import load_average, machine
+from benchmarks.memory import memory
 from benchmarks.peers import HOTSWAP
 from benchmarks.plan import Plan, plan
 from benchmarks.report import Report
@@ -35,7 +36,7 @@ def _report(wanted: Plan) -> Report:
     _say(versions)
     measurements = run(wanted, _say)
     where["load average after"] = load_average()
-    return Report(wanted, where, measurements)
+    return Report(wanted, where, measurements, list(memory()) if wanted.whole else ())
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Who is measured, each with the settings that its documentation recommends, one process that serves.
+"""Who is measured, each with the settings that its documentation recommends: one process that serves, or two.
 
 Settings are the same for every workload: nobody sets a server up anew for each page. They must serve 64 clients that
 block, or most of the workloads would measure nothing but a limit. Where documentation leaves a choice, several were
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import hotswap
 from benchmarks.errors import BenchmarkError
+from benchmarks.workloads import PAGES, RAW, Workload
 
 HOTSWAP = "hotswap"
 
@@ -33,11 +34,22 @@ class Peer:
     """Whether its requests/s are a mark to reach."""
     usual: bool = True
     """Whether it is measured when no names are given."""
+    pair: str = ""
+    """The command for two workers; a peer may have one of the two only."""
+    apps: tuple[str, ...] = (RAW, PAGES)
+    """Which applications it can serve."""
 
-    def arguments(self, address: str, app: str) -> list[str]:
+    def serves(self, workload: Workload) -> bool:
+        """Whether it is measured with this workload."""
+        return bool(self._command(workload.workers)) and workload.app in self.apps
+
+    def _command(self, workers: int) -> str:
+        return self.pair if workers > 1 else self.command
+
+    def arguments(self, address: str, app: str, workers: int = 1) -> list[str]:
         """What to execute."""
         host, _, port = address.rpartition(":")
-        program, *words = self.command.split()
+        program, *words = self._command(workers).split()
         filled = (word.format(host=host, port=port, address=address, app=app) for word in words)
         return [str(Path(sys.executable).with_name(program)), *filled]
 
@@ -57,10 +69,11 @@ class Peer:
             raise BenchmarkError(text) from None
 
 
-_GUNICORN = "gunicorn --bind {address} --workers 1 --worker-class gthread --keep-alive 75"
+_HOTSWAP = "python -m hotswap run --bind {address}"
+_GUNICORN = "gunicorn --bind {address} --worker-class gthread --keep-alive 75"
 _GRANIAN = (
     "granian --host {host} --port {port} --interface wsgi --http 1 --no-ws --log-level warning"
-    " --backlog 2048 --workers 1"
+    " --backlog 2048"
 )
 _WAITRESS = "waitress-serve --listen {address}"
 _UWSGI = (
@@ -70,12 +83,19 @@ _UWSGI = (
 _APP = "{app}:application"
 
 PEERS = (
-    Peer(HOTSWAP, "hotswap", f"python -m hotswap run --bind {{address}} {_APP}", "as installed: up to 64 threads"),
+    Peer(
+        HOTSWAP,
+        "hotswap",
+        f"{_HOTSWAP} {_APP}",
+        "as installed: up to 64 threads",
+        pair=f"{_HOTSWAP} --workers 2 {_APP}",
+    ),
     Peer(
         "gunicorn",
         "gunicorn",
         f"{_GUNICORN} --threads 64 --http-parser fast {_APP}",
         "its C parser; as many threads as there are clients, which costs it nothing on hello",
+        pair=f"{_GUNICORN} --workers 2 --threads 64 --http-parser fast {_APP}",
     ),
     Peer(
         "gunicorn-4",
@@ -94,20 +114,22 @@ PEERS = (
     Peer(
         "granian",
         "granian",
-        f"{_GRANIAN} --backpressure 128 {_APP}",
+        f"{_GRANIAN} --workers 1 --backpressure 128 {_APP}",
         "its documentation: leave the threads alone (they are half of the backpressure, so 64) and set a backpressure"
         " above the number of connections kept alive",
+        pair=f"{_GRANIAN} --workers 2 --backpressure 128 {_APP}",
     ),
     Peer(
         "granian-1",
         "granian",
-        f"{_GRANIAN} --blocking-threads 1 {_APP}",
+        f"{_GRANIAN} --workers 1 --blocking-threads 1 {_APP}",
         "its documentation: very few threads are faster if every answer takes about a millisecond",
+        pair=f"{_GRANIAN} --workers 2 --blocking-threads 1 {_APP}",
     ),
     Peer(
         "granian-default",
         "granian",
-        f"{_GRANIAN} {_APP}",
+        f"{_GRANIAN} --workers 1 {_APP}",
         "as installed: up to 1024 threads, of which it warns itself",
         usual=False,
     ),
@@ -131,6 +153,15 @@ PEERS = (
         "cheroot",
         "python -m benchmarks.launch {address} {app} 64",
         "as many threads as there are clients, and all of these kept alive",
+    ),
+    Peer(
+        "uvicorn",
+        "uvicorn",
+        "",
+        "with uvloop and httptools, as its documentation recommends; it is asked for the same by ASGI, having no WSGI",
+        pair="uvicorn --host {host} --port {port} --workers 2 --loop uvloop --http httptools --backlog 2048"
+        " --timeout-keep-alive 75 --no-access-log --log-level warning {app}_asgi:application",
+        apps=(RAW,),
     ),
     Peer("cheroot-10", "cheroot", "python -m benchmarks.launch {address} {app} 10", "its 10 threads", usual=False),
     Peer(

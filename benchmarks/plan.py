@@ -34,6 +34,8 @@ class Plan:
     """Where the figures go as JSON."""
     report: Path
     """Where they go as Markdown."""
+    whole: bool
+    """Whether it is all there is to measure."""
 
 
 def plan(arguments: Sequence[str]) -> Plan:
@@ -50,6 +52,7 @@ def plan(arguments: Sequence[str]) -> Plan:
         times=Times(times.warm_up, given.seconds or times.measured),
         results=results,
         report=report,
+        whole=whole,
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.machine import LOAD_BEFORE
+from benchmarks.memory import WORKERS, Memory
+from benchmarks.peers import Peer
 from benchmarks.plan import Plan
 from benchmarks.results import Measurement, Row, rows
 from benchmarks.tables import number, table
@@ -30,6 +32,13 @@ figures are from one run on one machine and compare with each other only.
   the fewer requests get through beside it, the more of it falls on each.
 """
 
+_MEMORY = f"""\
+## Memory of {WORKERS} workers
+
+MiB after a second of the Flask page with 64 clients. PSS counts a page that several processes have in common once;
+private is what one alone has, which is what one more of them costs.
+"""
+
 #: A load average below this is a machine with nothing else to do.
 _QUIET = 0.7
 
@@ -41,6 +50,7 @@ class Report:
     plan: Plan
     machine: dict[str, str]
     measurements: Sequence[Measurement]
+    memory: Sequence[Memory] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -58,11 +68,15 @@ class Report:
             "machine": self.machine,
             "rounds": self.plan.rounds,
             "seconds": self.plan.times.measured,
-            "peers": {peer.name: {"version": peer.version, "command": peer.command} for peer in self.plan.peers},
+            "peers": {
+                peer.name: {"version": peer.version, "command": peer.command, "pair": peer.pair}
+                for peer in self.plan.peers
+            },
             "medians": [asdict(row) for row in self.rows],
             "targets": [
                 {**asdict(verdict), "ratio": verdict.ratio, "reached": verdict.reached} for verdict in self.verdicts
             ],
+            "memory": [asdict(one) for one in self.memory],
             "measurements": [asdict(one) for one in self.measurements],
         }
         return json.dumps(_rounded(content), indent=1) + "\n"
@@ -70,7 +84,8 @@ class Report:
     def as_markdown(self) -> str:
         """What a reader wants to know, the targets first."""
         parts = [_INTRODUCTION, self._doubts(), self._targets(), "## Figures", *map(self._figures, self.plan.workloads)]
-        return "\n\n".join(part.strip() for part in [*parts, self._errors(), self._setting()] if part) + "\n"
+        parts += [self._memory(), self._errors(), self._setting()]
+        return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
     def _doubts(self) -> str:
         busy = float(self.machine[LOAD_BEFORE])
@@ -92,6 +107,16 @@ class Report:
         head = ["clients", "server", "CPU", "requests/s", "p50", "p99"]
         return f"### {workload.title}\n\n{table(head, [_cells(row) for row in found], left=2)}"
 
+    def _memory(self) -> str:
+        if not self.memory:
+            return ""
+        head = ["server", "processes", "all, PSS", "a worker, RSS", "PSS", "private"]
+        cells = [
+            [one.server, str(one.processes), *map(_mib, (one.pss, one.worker_rss, one.worker_pss, one.worker_private))]
+            for one in self.memory
+        ]
+        return _MEMORY + "\n" + table(head, cells, left=1)
+
     def _errors(self) -> str:
         found = [
             f"- {row.workload}, {row.clients} clients, {row.peer}: {' '.join(complaint.split())}"
@@ -103,9 +128,13 @@ class Report:
     def _setting(self) -> str:
         facts = [[name, value] for name, value in self.machine.items()]
         facts.append(["rounds", f"{self.plan.rounds} of {self.plan.times.measured:g} s each"])
-        servers = [[peer.name, peer.version, f"`{peer.command}`", peer.why] for peer in self.plan.peers]
+        servers = [[peer.name, peer.version, _commands(peer), peer.why] for peer in self.plan.peers]
         parts = ["## Where and how", table(["", ""], facts, left=2)]
         return "\n\n".join([*parts, table(["server", "version", "command", "why so"], servers, left=4)])
+
+
+def _commands(peer: Peer) -> str:
+    return "; ".join(f"`{command}`" for command in (peer.command, peer.pair) if command)
 
 
 def _cpu_table(verdicts: Sequence[Verdict]) -> str:
@@ -140,6 +169,10 @@ def _cells(row: Row) -> list[str]:
         else [number(one.cpu_us), number(one.requests_per_second), number(one.p50_ms), number(one.p99_ms)]
     )
     return [str(row.clients), row.peer + mark, *figures]
+
+
+def _mib(value: float) -> str:
+    return f"{value / 2**20:.1f}"
 
 
 def _shown(value: float | None) -> str:

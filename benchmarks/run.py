@@ -29,22 +29,22 @@ def run(plan: Plan, say: Say) -> list[Measurement]:
     for number in range(plan.rounds):
         say(f"round {number + 1} of {plan.rounds}")
         for workload in plan.workloads:
-            for peer in _from(plan.peers, number):
+            for peer in _from([peer for peer in plan.peers if peer.serves(workload)], number):
                 for one in _measurements(plan, workload, peer, number + 1, loops):
                     say(said(one))
                     found.append(one)
     return found
 
 
-def _from(peers: tuple[Peer, ...], place: int) -> tuple[Peer, ...]:
-    place %= len(peers)
+def _from(peers: list[Peer], place: int) -> list[Peer]:
+    place %= max(1, len(peers))
     return peers[place:] + peers[:place]
 
 
 def _measurements(plan: Plan, workload: Workload, peer: Peer, number: int, loops: float) -> Iterator[Measurement]:
     left = list(plan.clients)
     try:
-        with tempfile.TemporaryDirectory() as folder, Server(peer, workload.app, Path(folder), loops) as server:
+        with tempfile.TemporaryDirectory() as folder, Server(peer, workload, Path(folder), loops) as server:
             for clients in plan.clients:
                 figures, complaints = measure(server, workload, clients, plan.times)
                 left.remove(clients)

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks import ROOT
+from benchmarks.apps import tally
 from benchmarks.apps.work import LOOPS
 from benchmarks.ask import calls
 from benchmarks.cpu import cpu_seconds, members
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers import Peer
+from benchmarks.workloads import Workload
 
 _START = 20.0
 _STOP = 5.0
@@ -27,9 +29,9 @@ _LOG_LINES = 15
 class Server:
     """A context: inside it the server answers at `address`."""
 
-    def __init__(self, peer: Peer, app: str, folder: Path, loops_per_ms: float) -> None:
+    def __init__(self, peer: Peer, workload: Workload, folder: Path, loops_per_ms: float) -> None:
         self._peer = peer
-        self._app = app
+        self._workload = workload
         self._folder = folder
         self._loops_per_ms = loops_per_ms
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,9 +44,10 @@ class Server:
             BenchmarkError: it does not, with the end of what it printed.
         """
         self.address = _free_address()
+        tally.make(str(self._folder / "tally"))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._peer.arguments(self.address, self._app),
+                self._peer.arguments(self.address, self._workload.app, self._workload.workers),
                 cwd=self._folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -65,6 +68,12 @@ class Server:
         """Stops it."""
         if self._process is not None:
             self._end(self._process)
+
+    @property
+    def session(self) -> int:
+        """By which all of its processes are known."""
+        assert self._process is not None, "not started"
+        return self._process.pid
 
     def cpu_seconds(self) -> float:
         """CPU seconds that all of its processes used so far.
@@ -126,7 +135,7 @@ class Server:
 
     def _environment(self) -> dict[str, str]:
         # A small one: GUNICORN_CMD_ARGS, GRANIAN_*, UWSGI_* and the like would change what is measured.
-        return {
+        environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._folder),
             "LANG": "C.UTF-8",
@@ -134,6 +143,9 @@ class Server:
             "XDG_RUNTIME_DIR": str(self._folder),
             LOOPS: str(self._loops_per_ms),
         }
+        if self._workload.workers > 1:
+            environment[tally.TALLY] = str(self._folder / "tally")
+        return environment
 
     @property
     def _log(self) -> Path:

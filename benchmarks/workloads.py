@@ -35,6 +35,8 @@ class Workload:
     asks: tuple[Ask, ...]
     beside: Ask | None = None
     """What one more client asks for meanwhile, all the time."""
+    workers: int = 1
+    """How many processes serve."""
 
     @property
     def answer_bytes(self) -> int:
@@ -75,4 +77,6 @@ WORKLOADS = (
         Ask("/hello", HELLO),
         beside=Ask("/compute?ms=200", HELLO),
     ),
+    Workload("hello-2", "hello, two workers", RAW, (Ask("/hello", HELLO),), workers=2),
+    Workload("flask-2", "Flask hello, two workers", PAGES, (Ask("/hello", HELLO),), workers=2),
 )

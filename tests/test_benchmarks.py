@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,13 +16,17 @@ import pytest
 from benchmarks.apps.answers import HELLO
 from benchmarks.apps.counted import Counted
 from benchmarks.apps.raw import hello
+from benchmarks.apps.tally import Tally, make
 from benchmarks.ask import calls, check
 from benchmarks.cpu import cpu_seconds
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load, command, parse
+from benchmarks.machine import LOAD_BEFORE
 from benchmarks.measure import Reading, complaints, figures
+from benchmarks.memory import Memory
 from benchmarks.peers import PEERS, Peer
 from benchmarks.plan import plan
+from benchmarks.report import Report
 from benchmarks.results import Figures, Measurement, Row, rows
 from benchmarks.targets import Verdict, best_verdicts, cpu_verdicts
 from benchmarks.workloads import RAW, WORKLOADS, Ask, Workload
@@ -144,12 +149,59 @@ def test_a_part_of_the_benchmark_does_not_replace_the_whole(tmp_path: Path) -> N
 
 
 def test_every_peer_has_a_command_that_can_be_filled_in() -> None:
-    """Nothing is left to fill in, and the address and the application are in it."""
-    for peer in PEERS:
-        words = peer.arguments("127.0.0.1:4242", RAW)
+    """For one process or for two: nothing is left to fill in, and the address and the application are in it."""
+    commands = [(peer, workload) for peer in PEERS for workload in WORKLOADS if peer.serves(workload)]
+    assert {peer.name for peer, _ in commands} == {peer.name for peer in PEERS}
+    for peer, workload in commands:
+        words = peer.arguments("127.0.0.1:4242", workload.app, workload.workers)
         assert "{" not in "".join(words), peer.name
         assert any("4242" in word for word in words), peer.name
-        assert any(RAW in word for word in words), peer.name
+        assert any(workload.app in word for word in words), peer.name
+
+
+def test_two_workers_are_asked_of_those_that_have_a_command_for_them() -> None:
+    """A server that has none is not measured with one instead."""
+    pair = next(one for one in WORKLOADS if one.name == "hello-2")
+    names = {peer.name for peer in PEERS if peer.serves(pair)}
+    assert {"hotswap", "granian", "gunicorn", "uvicorn"} <= names
+    assert "waitress" not in names
+    for peer in PEERS:
+        if peer.serves(pair):
+            assert "--workers 2" in " ".join(peer.arguments("127.0.0.1:1", RAW, 2)), peer.name
+
+
+def test_all_processes_count_in_one_tally(tmp_path: Path) -> None:
+    """Those that are forked after it was opened, each from several threads, and those that open it themselves."""
+    path = str(tmp_path / "tally")
+    make(path)
+    ours = Tally(path)
+
+    def thousand(tally: Tally) -> None:
+        for _ in range(1000):
+            tally.count()
+
+    def count(tally: Tally) -> None:
+        threads = [threading.Thread(target=thousand, args=(tally,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    count(ours)
+    for opens in (False, True):
+        if (pid := os.fork()) == 0:
+            count(Tally(path) if opens else ours)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    count(ours)
+    assert ours.total() == 4 * 3000
+
+
+def test_memory_is_counted_for_all_and_for_a_worker() -> None:
+    """The table in the report, in MiB."""
+    found = Memory("hotswap", 5, 50 << 20, 30.5 * 2**20, 12.0 * 2**20, 7.25 * 2**20)
+    report = Report(plan(["--peers=hotswap"]), {LOAD_BEFORE: "0.0"}, [], [found])
+    assert "| hotswap |         5 |     50.0 |          30.5 | 12.0 |     7.2 |" in report.as_markdown()
 
 
 def test_a_peer_that_is_not_installed_is_an_error() -> None:
@@ -199,7 +251,7 @@ def test_answers_are_compared_and_calls_counted(address: str) -> None:
 @pytest.mark.needs("wrk", "wrk")
 def test_a_small_run_of_it_all(tmp_path: Path) -> None:
     """hotswap by itself, most kinds of requests for a moment: figures for all of them, and no errors."""
-    names = "hello,up,down,mixture,flask"
+    names = "hello,up,down,mixture,flask,hello-2"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--seconds=0.2", "--peers=hotswap", "--clients=4"]
     done = subprocess.run(
         [*command, f"--only={names}", f"--folder={tmp_path}"], cwd=ROOT, capture_output=True, text=True
