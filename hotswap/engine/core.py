@@ -142,7 +142,12 @@ class Core:
         elif not self._register(conn, events):
             self.drop(conn)
             return
-        if self.stopped and self.take(conn.fd) is conn:
+        if self.stopped:
+            self._drop_late(conn)
+
+    def _drop_late(self, conn: Connection) -> None:
+        """stop() has closed what it found, and may not have found this one."""
+        if self.take(conn.fd) is conn:
             self.drop(conn)
 
     def _register(self, conn: Connection, events: int) -> bool:
@@ -179,11 +184,16 @@ class Core:
         conn.deadline = now + (patience or self.limits.keepalive)
         if self.leaving:
             self.depart(conn)
+            return
+        if conn.polled == READ and not conn.data and conn.deadline >= self.next_tick and not self.stopped:
+            self.owned[conn.fd] = conn  # what put_back() comes to after nearly every request
+            if self.stopped:  # by another thread
+                self._drop_late(conn)  # type: ignore[unreachable]
         else:
             self.wait_for_request(conn)
-            # leave() may have swept between the question and the act; then it has not seen this one.
-            if self.leaving:  # by another thread
-                self.reclaim(conn)  # type: ignore[unreachable]
+        # leave() may have swept between the question and the act; then it has not seen this one.
+        if self.leaving:  # by another thread
+            self.reclaim(conn)  # type: ignore[unreachable]
 
     def reclaim(self, conn: Connection) -> None:
         """Let a connection leave that was given to the loop a moment ago, unless somebody took it meanwhile."""

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from hotswap.engine.limits import Limits
     from hotswap.engine.model import Environ
 
-_SLASH = ord("/")
 CHUNKED = -1  #: `Request.length` of a body whose end only the chunks tell
 _KNOWN_NAMES = 512  # how many header names and hosts are remembered
+_KNOWN_TARGETS, _KNOWN_LENGTH = 1024, 256  # how many targets are remembered, and how long they may be
 _CLIENT_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
 #: Names that are more than a variable in the environ; looked at one by one, after the others.
 _SPECIAL = frozenset((b"CONTENT-LENGTH", b"TRANSFER-ENCODING", b"EXPECT", b"UPGRADE"))
+
+
+Target = tuple[str, str, str]  #: as it was sent, its path decoded, its query string
 
 
 class Request:
@@ -76,6 +79,7 @@ class HeadReader:
         self._special = _SPECIAL | set(self._schemes)
         self._methods = {method.encode(): method for method in _CLIENT_METHODS}
         self._keys: dict[bytes, str] = {}  # header name as sent -> environ key
+        self._targets: dict[bytes, Target] = {}
         self._hosts: set[str] = set()  # values of Host found good
         self._parse = (
             0, min(limits.line, 1 << 20), limits.fields, limits.field_size,
@@ -100,11 +104,12 @@ class HeadReader:
     def _accept(self, head: Any, data: bytes, conn: Connection) -> Request | None:
         """The Request, or None if there is anything about this head that the strict parser should judge."""
         method, target, consumed = head.method, head.path, head.consumed
-        if not self._is_plain(method, target, data, consumed):
+        known = self._targets.get(target) or self._learn_target(target)
+        if not (known and self._is_plain(method, target, data, consumed)):
             return None
         environ = conn.service.base.copy()
         specials = self._variables(head.headers, environ)
-        request = self._begin(method, target, environ)
+        request = self._begin(method, known, environ)
         request.consumed = consumed
         if head.minor_version == 0:
             request.http11 = False
@@ -126,9 +131,6 @@ class HeadReader:
             and data.count(b"\r", 0, consumed) == data.count(b"\n", 0, consumed)
             # No line of it can be over the limit: the parser measures lines without the blanks around values.
             and consumed <= self._limits.field_size
-            and target[0] == _SLASH
-            and b"#" not in target
-            and target.isascii()
             # It closes the connection, and is rare.
             and method != b"CONNECT"
         )
@@ -146,15 +148,26 @@ class HeadReader:
                 environ[key] = str(value, "latin-1")
         return specials
 
-    def _begin(self, method: bytes, target: bytes, environ: Environ) -> Request:
-        uri = str(target, "ascii")
-        path, _, environ["QUERY_STRING"] = uri.partition("?")
-        if "%" in path:
-            path = unquote_to_bytes(path).decode("latin-1")
+    def _begin(self, method: bytes, target: Target, environ: Environ) -> Request:
+        uri, path, environ["QUERY_STRING"] = target
         environ["REQUEST_METHOD"] = name = self._methods.get(method) or str(method, "ascii")
         environ["RAW_URI"] = uri
         environ["PATH_INFO"] = path
         return Request(name, uri, path, environ)
+
+    def _learn_target(self, target: bytes) -> Target | None:
+        """A target taken apart, and remembered for a while; None if the strict parser should judge."""
+        if not target.startswith(b"/") or b"#" in target or not target.isascii():
+            return None
+        uri = str(target, "ascii")
+        path, _, query = uri.partition("?")
+        if "%" in path:
+            path = unquote_to_bytes(path).decode("latin-1")
+        if len(target) <= _KNOWN_LENGTH:
+            if len(self._targets) >= _KNOWN_TARGETS:
+                self._targets.clear()
+            self._targets[target] = uri, path, query
+        return uri, path, query
 
     def _learn(self, name: bytes) -> str:
         """The environ key of a header seen for the first time, or "" if it needs a closer look each time."""

@@ -268,7 +268,8 @@ class Response:
             self._push(head + body, last=True)
         else:
             self._push_two(head, body)
-        self._check_length()
+        if self.sent != self.length:
+            self._check_length()
 
     def _push(self, data: bytes, *, last: bool = False) -> None:
         """Send now what the client takes; wait for the rest, or leave it to the loop if it is the `last`."""

@@ -148,9 +148,25 @@ def test_a_half_closed_client_gets_its_answers(rig: MakeRig) -> None:
 def test_targets(rig: MakeRig, target: str, path: str, query: str) -> None:
     """Absolute form, doubled slashes and fragments are taken apart as gunicorn does."""
     seen = Seen()
-    assert rig(seen).get(target).status == 200
-    environ = seen.environs[0]
-    assert (environ["PATH_INFO"], environ["QUERY_STRING"], environ["RAW_URI"]) == (path, query, target)
+    make = rig(seen)
+    for _ in range(2):
+        assert make.get(target).status == 200
+    for environ in seen.environs:
+        assert (environ["PATH_INFO"], environ["QUERY_STRING"], environ["RAW_URI"]) == (path, query, target)
+
+
+def test_a_client_that_invents_targets_does_not_fill_the_memory(rig: MakeRig) -> None:
+    """Targets are remembered, taken apart: so many, so long, and each is still answered as itself."""
+    make = rig(hello)
+    client = make.connect()
+    long = "/" + "x" * 1000
+    for number in range(2500):
+        assert client.get(f"/{number}").body == b"/%d" % number
+    assert client.get(long).body == long.encode()
+    known = make.engine._turns._reader._targets
+    assert b"/2499" in known
+    assert len(known) <= 1024
+    assert max(map(len, known)) <= 256
 
 
 def test_asterisk_is_for_options_only(rig: MakeRig) -> None:
