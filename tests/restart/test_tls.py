@@ -96,9 +96,12 @@ def seen(caller: Caller, generation: int) -> bool:
 
 
 @pytest.mark.timeout(120)
-def test_restarts_under_tls_load(program: Program, certificate: Certificate, callers: list[Caller]) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_restarts_under_tls_load(
+    program: Program, certificate: Certificate, callers: list[Caller], workers: int
+) -> None:
     """Kept and new TLS connections over five restarts: every request is answered, none is reset or cut."""
-    start(program, certificate)
+    start(program, certificate, workers=workers)
     for caller in callers:
         caller.start()
     for number in range(2, 7):
@@ -114,9 +117,10 @@ def test_restarts_under_tls_load(program: Program, certificate: Certificate, cal
     assert program.stop() == 0
 
 
-def test_an_idle_connection_is_answered_once_more(program: Program, certificate: Certificate) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_idle_connection_is_answered_once_more(program: Program, certificate: Certificate, workers: int) -> None:
     """By the generation that has its keys, with close; then that generation leaves."""
-    start(program, certificate)
+    start(program, certificate, workers=workers)
     first = program.pid
     with secure(program, certificate) as sock:
         assert ask(sock, "/").headers.get("x-generation") == "1"
