@@ -50,6 +50,11 @@ def _introduce_behind(conn: Connection, request: Request) -> None:
         environ["gunicorn.socket"] = environ["werkzeug.socket"] = conn.raw or conn.sock.raw
 
 
+def _reason(error: BaseException) -> str:
+    """What a body reader has against a body; of one that ends too soon, gunicorn says nothing that would help."""
+    return "the body is not chunked as its head says" if isinstance(error, NoMoreData) else str(error)
+
+
 class Caller:
     """Runs requests in whichever thread asks. Never raises: whatever happens ends as one of the four outcomes."""
 
@@ -137,7 +142,7 @@ class Caller:
             try:
                 content = decode_chunked(collected.raw(), Trailers(self._cfg, self._core.limits))
             except (ParseException, NoMoreData) as error:
-                raise Refusal(400, str(error)) from error
+                raise Refusal(400, _reason(error)) from error
             request.environ["wsgi.input"] = BytesIO(content)
         else:
             request.environ["wsgi.input"] = BytesIO(collected.raw())
@@ -159,6 +164,7 @@ class Caller:
         return DROP
 
     def _refused(self, conn: Connection, response: Response, refusal: Refusal) -> int:
+        self._core.note_refusal(conn, refusal)
         response.status, response.code, response.keep = str(refusal.code), refusal.code, False
         conn.work = Outbox(False, (memoryview(page(refusal.code, str(refusal))),))
         return FLUSH
@@ -170,7 +176,7 @@ class Caller:
         client_error = isinstance(error, (ParseException, NoMoreData))
         if client_error and not response.headers_sent:
             # A body reader's verdict on the request, which the application let through.
-            return self._refused(conn, response, Refusal(400, str(error)))
+            return self._refused(conn, response, Refusal(400, _reason(error)))
         self._core.log.exception("Error handling request %s %s", request.method, request.uri)
         if response.done:
             return self._after(conn, response)  # it was the iterable's close(): the client has its whole answer

@@ -22,6 +22,7 @@ from hotswap.engine.limits import Limits
 from hotswap.engine.model import Counters, Log, Service
 
 if TYPE_CHECKING:
+    from hotswap.engine.refusal import Refusal
     from hotswap.engine.unyielding import Unyielding
 
 READ = select.EPOLLIN
@@ -85,8 +86,7 @@ class Core:
         self.draining = False
         self.stopped = False
         self.crowded = False  # application calls run in other threads than the leader's
-        #: How to talk to clients then; made with the second thread.
-        self.unyielding: Unyielding | None = None
+        self.unyielding: Unyielding  # how to talk to clients then; made before there is a second thread
         self.adopted = 0  # live connections that came from another process
         self.next_tick = 0.0  # when the leader looks at deadlines next
         #: Called with a connection that became idle while leaving; whoever calls owns it. Set by `Leaving`.
@@ -214,6 +214,12 @@ class Core:
         if waiting:
             self.ready.append(fd)
             self.wake_leader()
+
+    def note_refusal(self, conn: Connection, refusal: Refusal) -> None:
+        """A request is answered with an error of ours, and the connection closed; in gunicorn's words."""
+        self.counters.refused += 1
+        address = conn.peer[0] if conn.peer.__class__ is tuple else conn.peer
+        self.log.warning("Invalid request from ip=%s: %s", address, refusal)
 
     # the end of a connection
 

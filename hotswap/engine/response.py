@@ -274,7 +274,8 @@ class Response:
     def _push(self, data: bytes, *, last: bool = False) -> None:
         """Send now what the client takes; wait for the rest, or leave it to the loop if it is the `last`."""
         try:
-            sent = self._send_beside(data) if self._core.crowded else self._conn.sock.send(data)
+            core, sock = self._core, self._conn.sock
+            sent = core.unyielding.send(sock, data) if core.crowded else sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -286,12 +287,6 @@ class Response:
             self.outbox = Outbox(self.keep, (rest,))
         else:
             send_all(self._conn.sock, rest, self._core.limits.write_timeout, lambda: self._waiting(self._conn))
-
-    def _send_beside(self, data: bytes) -> int:
-        """Beside other threads. Raises OSError."""
-        unyielding, sock = self._core.unyielding, self._conn.sock
-        sent = unyielding.send(sock, data) if unyielding is not None else None
-        return sock.send(data) if sent is None else sent
 
     def _push_two(self, head: bytes, body: bytes) -> None:
         try:

@@ -153,17 +153,14 @@ class Threads:
     def _new_seat(self) -> Seat:
         seat = Seat()
         name = f"hotswap-{self.count + 1}"
+        if self.count == 1:
+            # Here, and not at import: many a server never has a second thread.
+            from hotswap.engine.unyielding import Unyielding
+
+            self._core.unyielding = Unyielding(RECV)
         threading.Thread(target=self._run, args=(seat,), name=name, daemon=True).start()
         self.count += 1
-        if self.count == 2:
-            self._prepare()
         return seat
-
-    def _prepare(self) -> None:
-        """From now on the leader is not alone. Not before: many a server never needs it."""
-        from hotswap.engine.unyielding import Unyielding
-
-        self._core.unyielding = Unyielding(RECV)
 
     def _ring(self, seat: Seat, job: Connection | None) -> None:
         seat.job = job

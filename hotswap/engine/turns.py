@@ -26,14 +26,12 @@ if TYPE_CHECKING:
     from hotswap.engine.core import Core
     from hotswap.engine.deadlines import Deadlines
     from hotswap.engine.head import HeadReader, Request
-    from hotswap.engine.model import Sock
     from hotswap.engine.pace import Route
     from hotswap.engine.threads import Threads
 
 _EVENTS = 128  # a turn of the loop
 _DRAIN = 1 << 16  # read at once from a connection that is being closed
 _MAX_WAIT = 3600.0
-
 Source = Callable[[int], object]
 
 
@@ -87,8 +85,7 @@ class Turns:
             wait = min(max(core.next_tick - self.now, 0.0), _MAX_WAIT)
         events = core.epoll.poll(wait, _EVENTS)
         self.now = monotonic()
-        threads = self.threads
-        core.crowded = threads.count - len(threads.idle) > 1
+        core.crowded = self.threads.count - len(self.threads.idle) > 1
         if self.now >= core.next_tick:
             self._deadlines.tick(self.now)
         for fd, mask in events:
@@ -120,12 +117,10 @@ class Turns:
             core.drop(conn)
 
     def _other(self, fd: int, mask: int) -> None:
-        """A listener, the exchange, the waker; or a connection that somebody else has just taken."""
+        """A listener, the exchange, the waker; or a connection that another thread has just taken, or puts back now."""
         source = self.sources.get(fd)
         if source is None:
-            # One that a thread is just putting back, perhaps. To poll again at once would find it again and again, and
-            # where both share a CPU, keep that thread from going on for whole time slices.
-            self._core.settle()
+            self._core.settle()  # to poll again at once would find it again, and keep that thread from its CPU
         elif mask:
             try:
                 source(fd)
@@ -141,7 +136,8 @@ class Turns:
             # the end of the connection before the requests that came before it.
             return self._begin(conn, conn.data, slot)
         try:
-            data = self._recv(conn.sock) if self._core.crowded else conn.sock.recv(RECV)
+            core = self._core
+            data = core.unyielding.recv(conn.sock) if core.crowded else conn.sock.recv(RECV)
         except BlockingIOError:
             self._core.put_back(conn, conn.waits_for())
             return True
@@ -154,12 +150,6 @@ class Turns:
         if conn.data:
             data = conn.data + data
         return self._begin(conn, data, slot)
-
-    def _recv(self, sock: Sock) -> bytes:
-        """Beside other threads. Raises OSError."""
-        unyielding = self._core.unyielding
-        data = unyielding.recv(sock) if unyielding is not None else None
-        return sock.recv(RECV) if data is None else data
 
     def _begin(self, conn: Connection, data: bytes, slot: list[Connection]) -> bool:
         """Find a request in `data` and serve it."""
@@ -297,9 +287,7 @@ class Turns:
 
     def refuse(self, conn: Connection, refusal: Refusal) -> None:
         """Answer with an error and close. The caller owns the connection."""
-        core = self._core
-        core.counters.refused += 1
-        core.log.warning("Invalid request from ip=%s: %s", conn.peer[0] if conn.peer else "", refusal)
+        self._core.note_refusal(conn, refusal)
         conn.work = Outbox(False, (memoryview(page(refusal.code, str(refusal))),))
         self.flush(conn)
 

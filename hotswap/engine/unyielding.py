@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import ctypes
 import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hotswap.engine.model import Sock
 
 _FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
@@ -28,16 +32,18 @@ class Unyielding:
         self._send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
         self._recv.restype = self._send.restype = ctypes.c_ssize_t
 
-    def recv(self, sock: object) -> bytes | None:
-        """What is there to read, at most `size` bytes; None if the socket's own `recv` should say what is wrong."""
-        if sock.__class__ is not socket.socket:  # TLS
-            return None
-        count = self._recv(sock.fileno(), self._address, self._size, _FLAGS)
-        return self._view[:count].tobytes() if count >= 0 else None
+    def recv(self, sock: Sock) -> bytes:
+        """What is there to read, at most `size` bytes. Raises OSError, as the socket's own `recv`."""
+        if sock.__class__ is socket.socket:  # and not TLS
+            count = self._recv(sock.fileno(), self._address, self._size, _FLAGS)
+            if count >= 0:
+                return self._view[:count].tobytes()
+        return sock.recv(self._size)
 
-    def send(self, sock: object, data: bytes) -> int | None:
-        """How many bytes were sent; None if the socket's own `send` should say why there were none."""
-        if sock.__class__ is not socket.socket:
-            return None
-        count: int = self._send(sock.fileno(), data, len(data), _FLAGS)
-        return count if count >= 0 else None
+    def send(self, sock: Sock, data: bytes) -> int:
+        """How many bytes were sent. Raises OSError, as the socket's own `send`."""
+        if sock.__class__ is socket.socket:
+            count: int = self._send(sock.fileno(), data, len(data), _FLAGS)
+            if count >= 0:
+                return count
+        return sock.send(data)

@@ -18,7 +18,7 @@ STRICTER = {
 EARLIER = {
     "not an HTTP request": "it can only end badly, and its sender need not wait for the head's deadline",
     "does not end with CRLF": "a bare LF stays one, whatever follows",
-    "No more data": "a chunk of 2**63 bytes and more will not come",
+    "the body is not chunked": "a chunk of 2**63 bytes and more will not come",
     "is too long": "so is a line or a head that is over the limit",
 }
 LATER = "the engine judges a head or a body that is whole; of one that is cut, nothing was served"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 import pytest
@@ -98,6 +99,24 @@ def test_a_refusal_is_logged_and_does_not_hurt_others(rig: MakeRig) -> None:
     make.get("nonsense")
     assert "Invalid request from ip=127.0.0.1" in make.log.said("warning")[0]
     assert other.get().status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"zz\r\nabc\r\n0\r\n\r\n", "Invalid chunk size: b'zz'"),
+        (b"f" * 17 + b"\r\n", "the body is not chunked as its head says"),
+    ],
+)
+def test_a_refused_body_says_why(rig: MakeRig, body: bytes, reason: str) -> None:
+    """To the client and in the log, and it is counted, as with a head."""
+    make = rig(hello)
+    client = make.connect()
+    client.send(request("/", "Transfer-Encoding: chunked", method="POST", body=body))
+    answer = client.read()
+    assert (answer.status, html.unescape(answer.body.decode()).count(reason)) == (400, 1)
+    assert make.log.said("warning") == [f"Invalid request from ip=127.0.0.1: {reason}"]
+    assert make.engine.counters.refused == 1
 
 
 def test_the_error_page_escapes(rig: MakeRig) -> None:
