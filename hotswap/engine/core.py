@@ -76,6 +76,8 @@ class Core:
         self.waker = Waker()
         self.epoll.register(self.waker.fd, READ)
         self.owned: dict[int, Connection] = {}  # by descriptor: connections the loop owns
+        #: By descriptor: those whose calls run in other threads than the leader's, and that are polled all the same.
+        self.lent: dict[int, Connection] = {}
         self.live: set[Connection] = set()  # all of them, also those a thread owns
         #: Descriptors whose next bytes are read already: epoll will not say anything.
         self.ready: deque[int] = deque()
@@ -110,15 +112,33 @@ class Core:
 
     def disarm(self, conn: Connection) -> None:
         """Take it out of epoll. Not masked with 0: that would still report EPOLLHUP, again and again."""
-        if not conn.polled:
-            return
-        conn.polled = 0
-        # An application may have closed the socket under us; the number may be another connection's by now.
-        if conn.sock.fileno() == conn.fd:
-            try:
-                self.epoll.unregister(conn.fd)
-            except (OSError, ValueError):  # stop() was quicker
-                pass
+        if conn.polled:
+            conn.polled = 0
+            # An application may have closed the socket under us; the number may be another connection's by now.
+            if conn.sock.fileno() == conn.fd:
+                try:
+                    self.epoll.unregister(conn.fd)
+                except (OSError, ValueError):  # stop() was quicker
+                    pass
+        # Last: of a connection that is not found there, `polled` is true.
+        self.lent.pop(conn.fd, None)
+
+    def lend(self, conn: Connection) -> None:
+        """Another thread goes on with its request. It stays in epoll: few clients say anything before they have their
+        answer, and taking it out and putting it back costs more than such a call.
+        """
+        self.lent[conn.fd] = conn
+
+    def hush(self, fd: int) -> None:
+        """The leader has an event of a connection that it does not own. If a thread has it, it is not asked again.
+
+        Or a thread is just putting it back, and waits for us or we for it. To poll again at once would find the event
+        again and again, and where both threads share a CPU keep the other one from going on for whole time slices.
+        """
+        with self.lock:
+            conn = self.lent.get(fd)
+            if conn is not None:
+                self.disarm(conn)
 
     def wake_leader(self) -> None:
         """Let the leader look again at what is ready and at the next deadline; nothing if we are the
@@ -137,7 +157,7 @@ class Core:
         if conn.deadline < self.next_tick:
             self.next_tick = conn.deadline
             self.wake_leader()
-        if conn.polled == events:
+        if conn.fd not in self.lent and conn.polled == events:
             self.owned[conn.fd] = conn
         elif not self._register(conn, events):
             self.drop(conn)
@@ -153,21 +173,16 @@ class Core:
     def _register(self, conn: Connection, events: int) -> bool:
         """Let it be polled, and only then be found: once in `owned`, another thread may send it away and close it.
 
-        The leader may see an event in between. It waits for us at the lock then (`settle`). False: the application
-        has closed the socket, or stop() the epoll.
+        False: the application has closed the socket, or stop() the epoll.
         """
         with self.lock:
+            self.lent.pop(conn.fd, None)
             try:
                 self.arm(conn, events)
             except (OSError, ValueError):
                 return False
             self.owned[conn.fd] = conn
             return True
-
-    def settle(self) -> None:
-        """Wait until nobody is in the middle of putting a connection back."""
-        with self.lock:
-            pass
 
     def take(self, fd: int) -> Connection | None:
         """Become the owner of a connection the loop owns, or None if somebody else was quicker."""
@@ -185,7 +200,8 @@ class Core:
         if self.leaving:
             self.depart(conn)
             return
-        if conn.polled == READ and not conn.data and conn.deadline >= self.next_tick and not self.stopped:
+        usual = conn.fd not in self.lent and conn.polled == READ and not conn.data
+        if usual and conn.deadline >= self.next_tick and not self.stopped:
             self.owned[conn.fd] = conn  # what put_back() comes to after nearly every request
             if self.stopped:  # by another thread
                 self._drop_late(conn)  # type: ignore[unreachable]

@@ -79,7 +79,7 @@ class Threads:
         with self._core.lock:
             try:
                 # Perhaps not `conn` any more but the request after it: that one is as good, the lead is what we want.
-                self._core.disarm(slot.pop())
+                self._core.lend(slot.pop())
                 self.slot = []  # nobody's, until the next leader has begun
             except IndexError:
                 self._sit(seat)
@@ -107,7 +107,7 @@ class Threads:
         try:
             slot.pop()
         except IndexError:
-            # Whoever took the lead may still be taking our connection out of epoll: only then may we put it back.
+            # Whoever took the lead may still be lending us our connection: only then may we put it back.
             with self._core.lock:
                 return False
         return True

@@ -120,7 +120,7 @@ class Turns:
         """A listener, the exchange, the waker; or a connection that another thread has just taken, or puts back now."""
         source = self.sources.get(fd)
         if source is None:
-            self._core.settle()  # to poll again at once would find it again, and keep that thread from its CPU
+            self._core.hush(fd)
         elif mask:
             try:
                 source(fd)
@@ -189,7 +189,7 @@ class Turns:
         """Run it here and now, unless no other thread could take the lead from this one."""
         threads = self.threads
         if not threads.can_spare():
-            self._core.disarm(conn)
+            self._core.lend(conn)
             threads.hand(conn)
             return True
         routes = self.pace.routes
@@ -223,7 +223,7 @@ class Turns:
     def _run_measured(self, conn: Connection, request: Request, slot: list[Connection], route: Route) -> bool:
         """A path that was slow once: give the lead away first if it blocks as a rule, else see whether it does."""
         if route.blocks(self.now):
-            self._core.disarm(conn)  # before there is another leader to see its events
+            self._core.lend(conn)  # before there is another leader to see its events
             if not self.threads.pass_on():
                 self.threads.hand(conn)
                 return True

@@ -150,6 +150,14 @@ def test_a_route_that_computes_is_measured_now_and_then_only(rig: MakeRig) -> No
     assert make.engine.counters.given_away == 0
 
 
+def cpu_of_leader(make: Rig, silent: socket.socket) -> float:
+    """CPU seconds that the leading thread uses in a fifth of a second, in which `silent` gets nothing."""
+    clock = pthread_getcpuclockid(make.engine._core.leader)
+    before = clock_gettime(clock)
+    assert select.select([silent], [], [], 0.2)[0] == []
+    return clock_gettime(clock) - before
+
+
 def test_the_leader_waits_for_a_thread_that_puts_a_connection_back(rig: MakeRig) -> None:
     """The thread has registered it and not said so yet: an event meanwhile must not keep the leader polling.
 
@@ -163,12 +171,35 @@ def test_the_leader_waits_for_a_thread_that_puts_a_connection_back(rig: MakeRig)
         ((fd, conn),) = eventually(lambda: list(core.owned.items()))
         del core.owned[fd]
         client.send(request("/next"))
-        used = clock_gettime(pthread_getcpuclockid(core.leader))
-        assert select.select([client.sock], [], [], 0.2)[0] == []
-        used = clock_gettime(pthread_getcpuclockid(core.leader)) - used
+        used = cpu_of_leader(make, client.sock)
         core.owned[fd] = conn
     assert client.read().body == b"/next"
     assert used < 0.05
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_client_that_speaks_during_its_call_does_not_keep_the_leader_busy(rig: MakeRig, ends: bool) -> None:
+    """The next request, or the client's end, is heard of once while another thread has the connection, and served
+    when that is done.
+    """
+    gate = Gate()
+    make = rig(gate)
+    client = make.connect()
+    client.send(request("/wait"))
+    gate.wait_entered()
+    assert make.get("/others").body == b"/others"
+    client.send(request("/next"))
+    if ends:
+        client.half_close()
+    assert cpu_of_leader(make, client.sock) < 0.05
+    gate.open()
+    assert client.read().body == b"/wait"
+    assert client.read().body == b"/next"
+    if ends:
+        assert client.closed()
+    else:
+        assert client.get("/last").body == b"/last"
+    assert make.engine._core.lent == {}
 
 
 @pytest.mark.parametrize("threads", [2, 5])
