@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import signal
 import sys
 import time
 from collections.abc import Sequence
 
-from hotswap.commands.find import add_server_arguments, find, serving
+from hotswap.commands.find import find, serving
 from hotswap.commands.outcome import Outcome, Verdict, judge
 from hotswap.commands.output import Progress, say
 from hotswap.commands.process import Process
+from hotswap.commands.waiting import DONE, FAILED, INTERRUPTED, LOOK_EVERY, asked
 from hotswap.errors import NoSuchServer
 from hotswap.system.scoreboard import Scoreboard
 
-LOOK_EVERY = 0.02  # seconds; a reader of shared memory can only look again
 PATIENCE = 5.0  # seconds that a process which was passed our signal on may take to begin
-
-DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carry out `hotswap restart ARGUMENTS`. Raises NoSuchServer."""
-    parser = argparse.ArgumentParser(
-        prog="hotswap restart",
-        description="Replace a running server by its next version, and wait for how that goes. Exits with 0 "
+    given = asked(
+        "restart",
+        "Replace a running server by its next version, and wait for how that goes. Exits with 0 "
         "when the new version serves, with 1 and its error when it does not; then the old one serves on.",
+        arguments,
     )
-    add_server_arguments(parser)
-    parser.add_argument("--timeout", type=float, metavar="S", help="wait at most S seconds; the restart goes on")
-    asked = parser.parse_args(arguments)
-    with contextlib.closing(find(asked.server, asked.run_dir)) as board:
-        return Restart(board, asked.timeout).run()
+    with contextlib.closing(find(given.server, given.run_dir)) as board:
+        return Restart(board, given.timeout).run()
 
 
 class Restart:

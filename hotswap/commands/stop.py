@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import signal
 import sys
 import time
 from collections.abc import Sequence
 
-from hotswap.commands.find import add_server_arguments, find
+from hotswap.commands.find import find
 from hotswap.commands.output import Progress, say
 from hotswap.commands.process import Process, is_serving
+from hotswap.commands.waiting import DONE, FAILED, INTERRUPTED, LOOK_EVERY, asked
 from hotswap.system.scoreboard import Scoreboard, SlotView
-
-LOOK_EVERY = 0.02  # seconds; a reader of shared memory can only look again
-
-DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carry out `hotswap stop ARGUMENTS`. Raises NoSuchServer."""
-    parser = argparse.ArgumentParser(
-        prog="hotswap stop",
-        description="Let a running server finish what it serves, and wait until it is gone. Long responses "
+    given = asked(
+        "stop",
+        "Let a running server finish what it serves, and wait until it is gone. Long responses "
         "of a generation that a restart has replaced may go on after that.",
+        arguments,
     )
-    add_server_arguments(parser)
-    parser.add_argument("--timeout", type=float, metavar="S", help="wait at most S seconds; the stop goes on")
-    asked = parser.parse_args(arguments)
-    with contextlib.closing(find(asked.server, asked.run_dir)) as board:
-        return Stop(board, asked.timeout).run()
+    with contextlib.closing(find(given.server, given.run_dir)) as board:
+        return Stop(board, given.timeout).run()
 
 
 class Stop:
