@@ -122,8 +122,9 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """True if no connection is left."""
-        return not self._core.live
+        """True if no connection is left, nor about to arrive from a listener or a source."""
+        # In this order: what arrives is in `live` before nobody is busy with it.
+        return not self._turns.sources.busy and not self._core.live
 
     def add_source(self, fd: int, callback: Callable[[int], object], *, writable: bool = False) -> None:
         """Poll `fd` too: `callback(fd)` runs on the leading thread as long as it is readable (or `writable`)."""

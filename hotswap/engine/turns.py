@@ -19,6 +19,7 @@ from hotswap.engine.core import RECV, WRITABLE
 from hotswap.engine.pace import SLOW, Measure, Pace
 from hotswap.engine.refusal import Refusal, page
 from hotswap.engine.response import Outbox
+from hotswap.engine.sources import Sources
 from hotswap.engine.uploads import Held, Uploads
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 _EVENTS = 128  # a turn of the loop
 _DRAIN = 1 << 16  # read at once from a connection that is being closed
 _MAX_WAIT = 3600.0
-Source = Callable[[int], object]
 
 
 class Turns:
@@ -42,7 +42,8 @@ class Turns:
         self._core = core
         self._reader = reader
         self._deadlines = deadlines
-        self.sources: dict[int, Source] = {core.waker.fd: self._awake}
+        self.sources = Sources(core)
+        self.sources[core.waker.fd] = self._awake
         self.pace = Pace()
         self.uploads = Uploads(core.limits.uploads)
         self.held = Held(core)
@@ -118,14 +119,8 @@ class Turns:
 
     def _other(self, fd: int, mask: int) -> None:
         """A listener, the exchange, the waker; or a connection that another thread has just taken, or puts back now."""
-        source = self.sources.get(fd)
-        if source is None:
+        if not self.sources.run(fd, mask):
             self._core.hush(fd)
-        elif mask:
-            try:
-                source(fd)
-            except Exception:  # a callback of the engine's user must not end the turn of all clients
-                self._core.log.exception("a source of the engine failed")
 
     # requests
 

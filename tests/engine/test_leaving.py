@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -53,6 +54,29 @@ def test_idle_connections_move_and_are_never_closed(rig: MakeRig) -> None:
         assert client.get("/new").body == b"/new"
     assert new.engine.counters.requests == 200
     assert (old.engine.counters.handed_over, new.engine.counters.adopted) == (200, 200)
+
+
+def test_one_that_is_about_to_arrive_is_waited_for(rig: MakeRig) -> None:
+    """The leader has accepted or received it a moment ago, and had no time to say so: it must not be lost with us."""
+    old, new = rig(hello), rig(hello)
+    ours, theirs = socket.socketpair()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def arrive(fd: int) -> None:
+        entered.set()
+        assert go_on.wait(10)
+        old.engine.adopt([Moved(ours, "main")])
+
+    client = Client(theirs)
+    old.engine.add_source(theirs.fileno(), arrive, writable=True)
+    assert entered.wait(10)
+    old.engine.remove_source(theirs.fileno())
+    old.engine.leave(Successor(new).give)
+    assert not old.engine.idle
+    go_on.set()
+    old.wait_idle()
+    assert client.get("/moved").body == b"/moved"
+    client.close()
 
 
 def test_what_waits_in_the_backlog_moves_too(rig: MakeRig) -> None:
