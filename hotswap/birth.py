@@ -18,11 +18,13 @@ import signal
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import FrameType, TracebackType
 
 from hotswap.lifecycle.handoff import VARIABLE, Handoff, HandoffError
 from hotswap.system.descriptors import move_fd
+from hotswap.system.forks import withhold
 from hotswap.system.predecessor import Predecessor
 from hotswap.system.program import (
     Origin,
@@ -50,6 +52,7 @@ class Birth:
     predecessor: Predecessor | None = None
     error: str = ""
     remembered: deque[int] = field(default_factory=deque)
+    _withheld: Callable[[], None] | None = None
 
     @property
     def generation(self) -> int:
@@ -58,7 +61,15 @@ class Birth:
     def claim(self) -> Handoff | None:
         """Hand the handoff out, once: a second `serve()` in the same process starts without it."""
         handoff, self.handoff = self.handoff, None
+        if self._withheld is not None:
+            self._withheld()
+            self._withheld = None
         return handoff
+
+    def take(self, handoff: Handoff) -> None:
+        """Keep the handoff until it is claimed; whom the program forks before then gets no listener."""
+        self.handoff = handoff
+        self._withheld = withhold(lambda: [item.fd for item in handoff.listeners])
 
 
 def _open_standard_descriptors() -> None:
@@ -82,8 +93,8 @@ def _take() -> Birth:
     birth = Birth(how, Origin(os.getpid(), os.getppid(), generation, own))
     if handoff is not None:
         _must_be_open(handoff)
-        birth.handoff = _settle(handoff)
-        _begin_succession(birth, birth.handoff)
+        birth.take(_settle(handoff))
+        _begin_succession(birth, handoff)
     return birth
 
 

@@ -29,6 +29,7 @@ from hotswap.process import claimed, name_threads_that_stay, surroundings, switc
 from hotswap.restarts import Restarts
 from hotswap.settings import Config, check, from_keywords
 from hotswap.system import exchange as wire
+from hotswap.system.forks import withhold
 from hotswap.system.notify import Notifier
 from hotswap.system.pidfile import PidFile
 from hotswap.system.signals import REMEMBERED, SignalQueue
@@ -131,6 +132,7 @@ class Server:
         self._listeners = open_listeners(self.cfg, handoff, os.environ, self._log)
         for listener in self._listeners:
             stack.callback(listener.close)
+        stack.callback(withhold(lambda: [listener.fileno() for listener in self._listeners]))
         scheme = "https:" if self.cfg.is_ssl else "http:"
         self.listening = [listener.url.replace("http:", scheme, 1) for listener in self._listeners]
         self._hooks.LISTENERS = self._listeners
@@ -147,6 +149,7 @@ class Server:
         self._slot = self._board.take_slot(self.generation, "server", aloof=self.cfg.workers > 0)
         self._exchange = boot.open_exchange(handoff)
         stack.callback(self._exchange.close)
+        stack.callback(withhold(lambda: [self._exchange.send_fd, self._exchange.receive_fd]))
         pidfile = PidFile(self.cfg.pidfile) if self.cfg.pidfile else None
         notifier = Notifier.from_environ(HERE.origin.environ)
         self._presence = Presence(self.cfg.proc_name, self.generation, self._slot, pidfile, notifier)

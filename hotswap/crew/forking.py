@@ -28,6 +28,7 @@ from hotswap.crew.post import Post, Shared
 from hotswap.crew.seat import Seat
 from hotswap.errors import HotswapError
 from hotswap.system import title
+from hotswap.system.forks import own_fork
 from hotswap.system.signals import HANDLED, blocked
 
 #: gunicorn's exit codes (gunicorn.arbiter.Arbiter).
@@ -71,7 +72,7 @@ class Forker:
         _no_watchdog()
         _flush()
         # Until the child has dispositions of its own: a HUP to all processes of a name must not end one that is young.
-        with blocked(HANDLED):
+        with blocked(HANDLED), own_fork():
             pid = os.fork()
             if pid == 0:
                 ours.close()
