@@ -24,6 +24,7 @@ from hotswap.events import draining, on, on_signal
 from hotswap.platform import restarts_hot as _restarts_hot
 
 if TYPE_CHECKING:
+    from hotswap.crew.worker import Worker as Worker
     from hotswap.server import Server
     from hotswap.serving import serve
 
@@ -36,6 +37,7 @@ if _restarts_hot():
     generation = _HERE.generation
 
 __version__ = "0.1.0"
+# Without Worker, which is for `gunicorn -k`, and is not there on every platform.
 __all__ = [
     "AddressError",
     "BindError",
@@ -55,7 +57,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`serve` and `Server` when first asked for: they import gunicorn, which `hotswap status` does not need."""
+    """`serve`, `Server` and `Worker` when first asked for: they import gunicorn, which `hotswap status` does not
+    need."""
+    if name == "Worker":
+        return _worker()
     if name not in ("serve", "Server"):
         raise AttributeError(f"module 'hotswap' has no attribute {name!r}")
     if _restarts_hot():
@@ -67,3 +72,11 @@ def __getattr__(name: str) -> Any:
 
         globals().update(serve=elsewhere.serve, Server=elsewhere.Server)
     return globals()[name]
+
+
+def _worker() -> Any:
+    if not _restarts_hot():
+        raise UsageError("hotswap.Worker needs Linux and its epoll: give gunicorn another worker class here")
+    from hotswap.crew.worker import Worker
+
+    return Worker

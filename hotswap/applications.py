@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hotswap.errors import UsageError
+from hotswap.interfaces import Interface, interface_of
 from hotswap.system.addresses import keys, parse_all
 
 if TYPE_CHECKING:
@@ -26,14 +27,17 @@ class Deferred:
         raise UsageError("this application is loaded in workers, and this process is none")
 
 
-def loaded(apps: Mapping[str, WSGIApp]) -> Mapping[str, WSGIApp]:
-    """The same, with a deferred one loaded by this call. Raises what loading raises, and UsageError."""
+def loaded(
+    apps: Mapping[str, WSGIApp], must_fit: Callable[[object], object] = lambda app: None
+) -> Mapping[str, WSGIApp]:
+    """The same, with a deferred one loaded by this call. Raises what loading raises, and what `must_fit` does."""
     first = next(iter(apps.values()))
     if not isinstance(first, Deferred):
-        return apps
+        return {key: single_call(app) for key, app in apps.items()}
     app = first.load()
-    must_be_wsgi(app)
-    return dict.fromkeys(apps, app)
+    must_be_application(app)
+    must_fit(app)
+    return dict.fromkeys(apps, single_call(app))
 
 
 def addresses_of(app: Any, address: Address) -> Address:
@@ -55,18 +59,29 @@ def by_key(app: Any, cfg: Config) -> dict[str, WSGIApp]:
     texts = cfg.settings["bind"].get()
     apps = list(app.values()) if isinstance(app, Mapping) else [app] * len(texts)
     for each in apps:
-        must_be_wsgi(each)
+        must_be_application(each)
         if cfg.debug:
             set_debug(each)
     return dict(zip(keys(parse_all(texts)), apps, strict=True))
 
 
-def must_be_wsgi(app: object) -> None:
-    """Raises UsageError, saying what was found instead, if `app` cannot be a WSGI application."""
+def must_be_application(app: object) -> None:
+    """Raises UsageError, saying what was found instead, if `app` cannot be an application."""
     if isinstance(app, str):
         raise UsageError(f"{app!r} is a text, not a WSGI application: import it, or use `hotswap run {app}`")
     if not callable(app):
         raise UsageError(f"{app!r} is not a WSGI application: it must be callable with (environ, start_response)")
+
+
+def single_call(app: WSGIApp) -> WSGIApp:
+    """An application as today's servers call it: one of ASGI 2, which is called with a scope first, becomes one."""
+    if interface_of(app) is not Interface.ASGI2:
+        return app
+
+    async def both_calls(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope)(receive, send)
+
+    return both_calls
 
 
 def set_debug(app: Any) -> None:

@@ -58,16 +58,13 @@ def open_scoreboard(handoff: Handoff | None, run_dir: str | None, name: str) -> 
     return Scoreboard.create(run_dir, name), False
 
 
-def check(path: str, adopt: Callable[[socket.socket], object]) -> None:
-    """Send ourselves `GET path` over a socket pair that `adopt` serves.
+def check(path: str, knock: Callable[[], socket.socket]) -> None:
+    """Send ourselves `GET path` over the connection that `knock` makes.
 
     Raises BootError unless the answer is 2xx or 3xx.
     """
-    ours, theirs = socket.socketpair()
-    with ours:
+    with knock() as ours:
         ours.settimeout(CHECK_TIMEOUT)
-        theirs.setblocking(False)
-        adopt(theirs)
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: hotswap-check\r\nConnection: close\r\n\r\n"
         try:
             ours.sendall(request.encode("ascii"))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from hotswap.applications import WSGIApp
+from hotswap.interfaces import interface_of
 from hotswap.logs import Log
 from hotswap.settings import Config
 from hotswap.system.addresses import parse_all
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def wrapped(apps: Mapping[str, WSGIApp], cfg: Config, log: Log) -> Mapping[str, WSGIApp]:
-    """The applications inside the debugger if it is asked for, else as they are; the log gets its PIN.
+    """The applications inside the debugger if it is asked for, else as they are; the log gets its PIN. It is made for
+    WSGI only.
 
     An application that several listeners share stays one: a traceback's frames are kept in the debugger that made them.
     """
-    if not cfg.use_debugger:
+    if not cfg.use_debugger or any(interface_of(app).is_asgi for app in apps.values()):
         return apps
     from werkzeug.debug import DebuggedApplication
 

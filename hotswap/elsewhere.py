@@ -11,9 +11,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hotswap.applications import Address, WSGIApp, addresses_of, must_be_wsgi, set_debug
+from hotswap.applications import Address, WSGIApp, addresses_of, must_be_application, set_debug
 from hotswap.errors import RestartRefused, UsageError
 from hotswap.events import CALLBACKS, draining
+from hotswap.interfaces import interface_of
 from hotswap.platform import NEEDED
 from hotswap.settings import run_arguments
 from hotswap.settings.names import refuse_unknown
@@ -47,7 +48,9 @@ class Server:
         refuse_unknown(settings, SUPPORT)
         arguments = run_arguments.take(run_arguments.with_address(settings, addresses_of(app, address)))
         self._app: WSGIApp = next(iter(app.values())) if isinstance(app, Mapping) else app
-        must_be_wsgi(self._app)
+        must_be_application(self._app)
+        if interface_of(self._app).is_asgi:
+            raise UsageError(f"werkzeug's server cannot serve an ASGI application: use uvicorn here, because {NEEDED}")
         if arguments.debug:
             set_debug(self._app)
         self._options = _options(arguments)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hotswap import applications, boot, crews, debugger, foreground, neighbours
+from hotswap import applications, boot, crews, debugger, foreground, neighbours, worker_classes
 from hotswap.birth import FIRST_LISTENER, HERE
 from hotswap.calling import Calling
 from hotswap.crew import preload
@@ -18,7 +18,7 @@ from hotswap.departure import Departure, Heir
 from hotswap.engine.tls import context_of
 from hotswap.errors import BootError, HotswapError
 from hotswap.events import draining
-from hotswap.hooks import ArbiterView
+from hotswap.hooks import ArbiterView, OnlyWorker
 from hotswap.lifecycle.handoff import Handoff
 from hotswap.lifecycle.states import Action, Event, State
 from hotswap.lifecycle.transitions import transition
@@ -43,10 +43,10 @@ REPORT = 1.0
 class Server:
     """A WSGI application on one or several addresses, replaced by its next version on SIGHUP.
 
-    `app` is a WSGI callable, or a mapping of address to WSGI callable. `address` is `host:port`, `[v6]:port`, `:port`,
-    `unix:/path`, `unix:@abstract`, `fd://N`, or a sequence of these; default `127.0.0.1:5000`. Keywords are gunicorn's
-    settings, hotswap's own and the arguments of Flask's `app.run()`. Raises UsageError, SettingError or AddressError,
-    before anything is started.
+    `app` is a WSGI callable, a mapping of address to WSGI callable, or an ASGI callable, which forked workers serve.
+    `address` is `host:port`, `[v6]:port`, `:port`, `unix:/path`, `unix:@abstract`, `fd://N`, or a sequence of these;
+    default `127.0.0.1:5000`. Keywords are gunicorn's settings, hotswap's own and the arguments of Flask's `app.run()`.
+    Raises UsageError, SettingError or AddressError, before anything is started.
     """
 
     def __init__(self, app: Any, address: applications.Address = None, **settings: Any) -> None:
@@ -60,12 +60,15 @@ class Server:
         return server
 
     def _set_up(self, cfg: Config, app: Any) -> None:
+        self._worker_class = worker_classes.settle(cfg, app)
         check(cfg)
+        worker_classes.must_fit(app, cfg, self._worker_class)
         self.cfg = cfg
         self.generation = HERE.generation
         self.state = State.BOOTING
         #: where this server listens, as URLs; known when the step "begin" is called
         self.listening: list[str] = []
+        self._end_of_work: Callable[[], object] = lambda: None
         self._apps: Mapping[str, applications.WSGIApp] = applications.by_key(app, cfg)
         if cfg.workers:
             # Before anything of ours is there that looks like something of the application's.
@@ -135,7 +138,7 @@ class Server:
         stack.callback(withhold(lambda: [listener.fileno() for listener in self._listeners]))
         scheme = "https:" if self.cfg.is_ssl else "http:"
         self.listening = [listener.url.replace("http:", scheme, 1) for listener in self._listeners]
-        self._hooks.LISTENERS = self._listeners
+        self._hooks.listens_at(self._listeners)
 
     def _equip(self, stack: contextlib.ExitStack, handoff: Handoff | None) -> None:
         """Take or make what a generation needs; it is given back in the opposite order."""
@@ -162,14 +165,19 @@ class Server:
         stack.callback(self._crew.stop)
         self._tell_predecessor("loading workers" if self.cfg.workers else "starting threads")
         self._crew.start()
+        if not self.cfg.workers:
+            # Before the check, which may need what is opened here.
+            self._end_of_work = stack.enter_context(self._hooks.working(self._only_worker))
 
     def _make_crew(self) -> Crew:
         given = (self.cfg, self._log, self._listeners, self._apps, self._exchange, self._board)
         if not self.cfg.workers:
-            return crews.single(*given, self._later, self._look_again)
+            self._only_worker = OnlyWorker(self._hooks)
+            return crews.single(*given, self._later, self._look_again, self._only_worker)
         return crews.cluster(
-            *given, self._waiter, self._look_again, self._hooks, self.generation, self._let_go, self._has_loaded
-        )
+            *given, self._waiter, self._look_again, self._hooks, self.generation, self._let_go, self._has_loaded,
+            self._worker_class,
+        )  # fmt: skip
 
     def _let_go(self, number: int) -> None:
         """In a forked worker: close what only the server process has, without touching what is behind it."""
@@ -188,7 +196,7 @@ class Server:
     def _check(self) -> None:
         if self.cfg.check:
             self._tell_predecessor(f"checking {self.cfg.check}")
-            boot.check(self.cfg.check, lambda sock: self._crew.adopt(sock, self._listeners[0].key))
+            boot.check(self.cfg.check, lambda: self._crew.knock(self._listeners[0].key))
 
     def _tell_predecessor(self, stage: str) -> None:
         if HERE.predecessor is not None:
@@ -226,8 +234,10 @@ class Server:
         """What we receive over the exchange; the predecessor sends nothing else."""
         return {
             "generation": self.generation,
-            # On a scoreboard of our own the predecessor could not see whether we still receive.
-            "exchange": wire.VERSION if self._board_is_shared else 0,
+            # On a scoreboard of our own the predecessor could not see whether we still receive. gunicorn's workers
+            # never do.
+            "exchange": wire.VERSION if self._board_is_shared and self._worker_class is None else 0,
+            "on_board": self._board_is_shared,
             "listeners": [listener.key for listener in self._listeners],
             "proxy_protocol": self.cfg.proxy_protocol,
             "tls": self.cfg.is_ssl,
@@ -242,6 +252,8 @@ class Server:
         elif self.state is State.SERVING and neighbours.younger(self._board, self._slot) is not None:
             self._dispatch(Event.SUPERSEDED)
         self._waiter.later(REPORT, self._report)
+        if self.state is State.SERVING:
+            self._hooks.measure()
 
     def _later(self, seconds: float, callback: Callable[[], object]) -> None:
         """From any thread: call `callback` on the main thread, `seconds` from now."""
@@ -328,7 +340,8 @@ class Server:
         self._crew.retire(takes.get("listeners", ()), moves=self._moves_to(takes))
         self._log.info("generation %d (pid %d) serves: retiring", succession.generation, succession.successor.pid)
         successor = succession.successor
-        heir = Heir(successor.exited, lambda: successor.returncode, on_board=bool(takes.get("exchange")))
+        on_board = bool(takes.get("on_board", takes.get("exchange")))
+        heir = Heir(successor.exited, lambda: successor.returncode, on_board=on_board)
         self._depart("retiring", float(self.cfg.retire_timeout), heir)
 
     def _retire_to_younger(self) -> None:
@@ -339,7 +352,8 @@ class Server:
         else:
             pid = younger.pid
             heir = Heir(lambda: not self._board.alive(pid), lambda: None, on_board=True)
-        self._crew.retire([listener.key for listener in self._listeners])
+        keys = [listener.key for listener in self._listeners]
+        self._crew.retire(keys, moves=self._board.receiving())
         self._depart("retiring", float(self.cfg.retire_timeout), heir)
 
     def _moves_to(self, takes: Mapping[str, Any]) -> bool:
@@ -434,6 +448,8 @@ class Server:
         if self._departure is not None:
             self._departure.cancel()
         draining.set()
+        # While the pid file and the scoreboard still say that we are here: a job may take a while.
+        self._end_of_work()
         self._crew.report(self._slot)
         heir = self._restarts.forget()
         self._presence.gone(stopped=not retired, heir=heir)

@@ -182,6 +182,7 @@ def test_tls(program: Program, environ: Mapping[str, str]) -> None:
         ("hotswap.serve(app, 'fd://3')", "UsageError .*cannot listen on fd://3: write host:port"),
         ("hotswap.serve(app, ':1', port=2)", "SettingError .*given twice"),
         ("hotswap.Server(app).restart()", f"RestartRefused .*{NEEDED}"),
+        ("hotswap.Worker", "UsageError hotswap.Worker needs Linux"),
     ],
 )
 def test_errors(environ: Mapping[str, str], call: str, says: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gunicorn import util
 
+from hotswap import worker_classes
 from hotswap.applications import Deferred
 from hotswap.birth import HERE
 from hotswap.commands.application import load
@@ -34,6 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     cfg, name = from_command_line(arguments, os.environ)
     if cfg.print_config:
         say(str(cfg))
+    worker_classes.settle(cfg)
     check(cfg)
     only_looking = cfg.check_config or cfg.print_config
     if cfg.daemon and HERE.generation == 1 and not only_looking:
@@ -43,7 +45,10 @@ def run(arguments: Sequence[str]) -> int:
     if cfg.workers and not cfg.preload_app and not only_looking:
         return serve_application(cfg, Deferred(functools.partial(load, name)))
     application = load(name)
-    return 0 if only_looking else serve_application(cfg, application)
+    if only_looking:
+        worker_classes.must_fit(application, cfg, worker_classes.settle(cfg, application))
+        return 0
+    return serve_application(cfg, application)
 
 
 def serve_application(cfg: Config, application: Callable[..., Any]) -> int:

@@ -13,9 +13,10 @@ from typing import Any
 
 from hotswap.crew.channel import Order
 from hotswap.crew.forking import Forker
-from hotswap.crew.member import Stage
+from hotswap.crew.member import Member, Stage
 from hotswap.crew.post import Shared
 from hotswap.crew.supervisor import LOOK_EVERY, Phase, Supervisor
+from hotswap.crew.trial import Trial
 from hotswap.engine import InFlight
 from hotswap.errors import BootError
 from hotswap.system.scoreboard import Slot
@@ -39,12 +40,15 @@ class Cluster:
         waiter: Waiter,
         changed: Callable[[], object],
         let_go: Callable[[int], object],
+        member_class: type[Member] = Member,
     ) -> None:
         self._shared = shared
         self._log = shared.log
         self._waiter = waiter
-        self._supervisor = Supervisor(shared, waiter, Forker(shared, worker_class, let_go), changed)
+        self._supervisor = Supervisor(shared, waiter, Forker(shared, worker_class, let_go, member_class), changed)
         self._members = self._supervisor.members
+        self._member_class = member_class
+        self._trial = Trial(self._supervisor, waiter, shared.cfg)
 
     # arriving
 
@@ -64,17 +68,22 @@ class Cluster:
         From here on one that ends is replaced: the others may be answering already.
         """
         self._supervisor.phase = Phase.SERVING
+        self._trial.end()
         for member in self._supervisor.at(Stage.LOADED):
             self._supervisor.accept(member)
         while self._supervisor.at(Stage.OPENING):
             self._waiter.wait()
         self._waiter.later(LOOK_EVERY, self._supervisor.look_at_heartbeats)
 
-    def adopt(self, sock: socket.socket, key: str) -> None:
-        """Have one worker serve this connection."""
-        with sock:
+    def knock(self, key: str) -> socket.socket:
+        """A connection that one worker serves, before any accepts."""
+        if not self._member_class.comes_back:
+            return self._trial.begin()
+        ours, theirs = socket.socketpair()
+        with theirs:
             for member in self._supervisor.at(Stage.LOADED, Stage.OPENING, Stage.SERVING)[:1]:
-                member.order(Order.ADOPT, sock.fileno(), key=key)
+                member.order(Order.ADOPT, theirs.fileno(), key=key)
+        return ours
 
     # leaving
 
@@ -95,8 +104,11 @@ class Cluster:
 
     def take_back(self) -> None:
         for member in self._supervisor.at(Stage.LEAVING):
-            member.stage = Stage.SERVING
-            member.order(Order.TAKE_BACK)
+            if member.comes_back:
+                member.stage = Stage.SERVING
+                member.order(Order.TAKE_BACK)
+            else:
+                self._supervisor.replace(member)
         for member in self._supervisor.at(Stage.DISMISSED):
             self._supervisor.dismiss(member)
         self._supervisor.serve_again()

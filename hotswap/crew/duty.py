@@ -4,29 +4,21 @@ when the server process is gone."""
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from hotswap.crew.channel import Message, News, Order, close_all
 from hotswap.crew.forking import outlive_parent
 from hotswap.crew.post import Post
-from hotswap.crew.share import Share
-from hotswap.crew.tied import TiedEngine
+from hotswap.crew.shift import Shift
 from hotswap.engine import InFlight, Service
-from hotswap.engine.limits import from_settings
 from hotswap.engine.model import Application
 from hotswap.events import draining
 from hotswap.system import title
 from hotswap.system.signals import SignalQueue
-from hotswap.system.waiter import Timer, Waiter
 
-#: How often the heartbeat is given, counters are written and the parent is looked at; and while leaving (seconds).
-TICK, LEAVING_TICK = 0.5, 0.05
 #: How long a SIGINT waits for an order: Ctrl-C reaches the server process too, which then says how to leave (seconds).
 INT_PATIENCE = 0.5
 #: How long a worker whose server process is gone waits for somebody who takes its connections (seconds).
@@ -34,38 +26,19 @@ ORPHAN_PATIENCE = 1.0
 #: What is told of a cut request at most (characters), and of how many.
 _PATH_SHOWN, _CUT_SHOWN = 200, 100
 
-#: What a worker handles; SIGTSTP keeps its own way, for the shell's Ctrl-Z means the whole group.
-WORKER_SIGNALS = (
-    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1,
-    signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH,
-)  # fmt: skip
 
-
-class Duty:
+class Duty(Shift):
     """Runs one tied engine by the orders that come over the control channel. `worker` is gunicorn's object."""
 
     def __init__(self, worker: Any, post: Post, signals: SignalQueue, apps: Mapping[str, Application]) -> None:
         shared = self._shared = post.shared
-        self._worker = worker
         self._post = post
-        self._signals = signals
-        self._log = shared.log
         self._keys = [listener.key for listener in shared.listeners]
-        self._state = ""
-        self._over = self._for_good = self._spent = self._orphan = False
-        self._deadline: Timer | None = None
+        self._for_good = self._spent = self._orphan = False
         self._status: tuple[int, int] | None = None
-        self._waiter = Waiter()
-        self._slot = shared.board.take_slot(shared.generation, "worker")
-        limits = from_settings(shared.cfg)
-        self._share = Share(shared.board, self._slot, limits.threads)
-        self._tied = TiedEngine(
-            self._services(apps), shared.cfg, shared.log, shared.exchange, shared.board,
-            self._later, self._look_again,
-            fair=self._share.allows,
-            multiprocess=True,
-            limits=dataclasses.replace(limits, accepts=1),
-            worker=worker,
+        super().__init__(
+            worker, f"worker {post.number}", shared.cfg, shared.log, signals, self._services(apps), shared.exchange,
+            shared.board, shared.board.take_slot(shared.generation, "worker"),
         )  # fmt: skip
 
     def _services(self, apps: Mapping[str, Application]) -> list[Service]:
@@ -96,55 +69,10 @@ class Duty:
             self._tied.stop()
             self._slot.release()
 
-    def _turn(self) -> None:
-        try:
-            self._waiter.wait()
-        except Exception:  # noqa: BLE001  clients are being served: one thing that fails must not end that
-            self._log.exception("worker %d serves on after an error in its main loop", self._post.number)
-
-    def _later(self, seconds: float, callback: Callable[[], object]) -> None:
-        self._waiter.call(lambda: self._waiter.later(seconds, callback))
-
-    def _look_again(self) -> None:
-        """From the engine's threads: there may be nothing left to do."""
-        self._waiter.call(self._look)
-
     def _show(self, state: str) -> None:
         """The slot first: it is what other processes decide by."""
-        self._state = state
-        self._slot.set_state(state)
+        super()._show(state)
         title.show(self._shared.cfg.proc_name, self._shared.generation, state, f"worker {self._post.number}")
-
-    @property
-    def _leaves(self) -> bool:
-        return self._state in ("retiring", "draining")
-
-    # the clock
-
-    def _tick(self) -> None:
-        self._waiter.later(LEAVING_TICK if self._leaves else TICK, self._tick)
-        self._worker.notify()
-        if os.getppid() != self._worker.ppid:
-            # Not only by the channel's end of file: a process that the server has started may hold a copy of it.
-            self._orphaned()
-        self._tied.report(self._slot)
-        requests = self._tied.engine.counters.requests
-        if self._state == "serving":
-            self._level()
-            if requests >= self._worker.max_requests:
-                self._ask_to_leave(f"max_requests: {requests} requests answered")
-        self._look()
-
-    def _level(self) -> None:
-        """Leave to siblings what is more than our share, and while no thread is free here, all that they can take."""
-        was_stuck = self._share.stuck
-        counters = self._tied.engine.counters
-        excess = self._share.excess(self._tied.connections, counters.in_flight)
-        if self._share.stuck != was_stuck:
-            self._tied.welcome(not self._share.stuck)
-        if excess:
-            self._tied.level(excess)
-            self._tied.report(self._slot)
 
     def _look(self) -> None:
         """While leaving: send what could not be sent, say what is left, go when that is nothing."""
@@ -231,18 +159,9 @@ class Duty:
             listener.close()
 
     def _reopen(self) -> None:
-        self._log.reopen()
+        self._shared.log.reopen()
 
     # the end
-
-    def _set_deadline(self, seconds: float) -> None:
-        if seconds > 0:
-            self._deadline = self._waiter.later(seconds, self._too_late)
-
-    def _too_late(self) -> None:
-        now = time.monotonic()
-        for request in self._hammer():
-            self._log.warning("cut %s %s after %.1f s", request.method, request.path, now - request.started)
 
     def _hammer(self) -> list[InFlight]:
         cut = self._tied.hammer()
@@ -281,10 +200,8 @@ class Duty:
 
     # signals
 
-    def _on_signals(self) -> None:
-        for number in self._signals.take():
-            self._log.debug("worker %d received %s", self._post.number, number.name)
-            _SIGNALS[number](self)
+    def _act(self, number: signal.Signals) -> None:
+        _SIGNALS[number](self)
 
     def _on_int(self) -> None:
         if not self._leaves:
@@ -293,18 +210,6 @@ class Duty:
     def _quit_if_not_leaving(self) -> None:
         if not self._leaves:
             self._quit()
-
-    def _quit(self) -> None:
-        self._shared.cfg.worker_int(self._worker)
-        self._too_late()
-
-    def _abort(self) -> None:
-        self._worker.alive = False
-        self._shared.cfg.worker_abort(self._worker)
-        raise SystemExit(1)
-
-    def _ignore(self) -> None:
-        """Meant for the server process; whoever signals all processes of a name means that one."""
 
 
 _ORDERS: dict[Order, Callable[[Duty], object]] = {
@@ -316,15 +221,13 @@ _ORDERS: dict[Order, Callable[[Duty], object]] = {
     Order.REOPEN: Duty._reopen,
 }
 
+#: Meant for the server process: whoever signals all processes of a name means that one.
+_NOT_FOR_WORKERS = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
 _SIGNALS: dict[signal.Signals, Callable[[Duty], object]] = {
     signal.SIGTERM: lambda duty: duty._ask_to_leave("SIGTERM"),
     signal.SIGINT: Duty._on_int,
     signal.SIGQUIT: Duty._quit,
     signal.SIGABRT: Duty._abort,
     signal.SIGUSR1: Duty._reopen,
-    signal.SIGHUP: Duty._ignore,
-    signal.SIGUSR2: Duty._ignore,
-    signal.SIGTTIN: Duty._ignore,
-    signal.SIGTTOU: Duty._ignore,
-    signal.SIGWINCH: Duty._ignore,
+    **dict.fromkeys(_NOT_FOR_WORKERS, lambda duty: None),
 }

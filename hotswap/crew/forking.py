@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import ctypes
 import faulthandler
+import itertools
 import logging
 import os
 import signal
@@ -34,16 +35,29 @@ from hotswap.system.signals import HANDLED, blocked
 #: gunicorn's exit codes (gunicorn.arbiter.Arbiter).
 BOOT_FAILED, APP_FAILED = 3, 4
 
+#: How often a worker that only waits gives its heartbeat (seconds), and at which one it says so.
+_BEAT, _SAY_AT = 0.5, 2
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Forker:
-    """Forks workers of one class. `let_go(number)` closes, in the child, what only the server process has."""
+    """Forks workers of one class, and has handles of another made on them.
 
-    def __init__(self, shared: Shared, worker_class: type[Any], let_go: Callable[[int], object]) -> None:
+    `let_go(number)` closes, in the child, what only the server process has.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        worker_class: type[Any],
+        let_go: Callable[[int], object],
+        member_class: type[Member] = Member,
+    ) -> None:
         self._shared = shared
         self._worker_class = worker_class
+        self._member_class = member_class
         self._let_go = let_go
         self._age = 0
         self._app = ApplicationView(shared.cfg, shared.load)
@@ -55,8 +69,9 @@ class Forker:
         cfg = self._shared.cfg
         self._age += 1
         with contextlib.ExitStack() as undo:
+            sockets = [SocketView(listener) for listener in seat.listeners] or list(self._sockets)
             worker = self._worker_class(
-                self._age, os.getpid(), list(self._sockets), self._app, cfg.timeout / 2.0, cfg, self._log
+                self._age, os.getpid(), sockets, self._app, cfg.timeout / 2.0, cfg, self._log
             )
             undo.callback(worker.tmp.close)
             ours, theirs = Channel.pair()
@@ -66,7 +81,7 @@ class Forker:
                 cfg.pre_fork(self._shared.arbiter, worker)
                 worker.pid = self._fork(worker, ours, others)
             undo.pop_all()
-        return Member(seat, worker, worker.pid, ours)
+        return self._member_class(seat, worker, worker.pid, ours)
 
     def _fork(self, worker: Any, ours: Channel, others: Iterable[Member]) -> int:
         _no_watchdog()
@@ -82,7 +97,7 @@ class Forker:
     def _child(self, worker: Any, others: Iterable[Member]) -> NoReturn:
         status = 1
         try:
-            _die_with_parent(worker.ppid)
+            die_with_parent(worker.ppid)
             for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
                 signal.signal(number, signal.SIG_IGN)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -119,6 +134,8 @@ class Forker:
             self._exit_hook(worker)
 
     def _exit_hook(self, worker: Any) -> None:
+        # From here on nothing else gives the heartbeat, and this hook is where a job is waited for, and a pool closed.
+        threading.Thread(target=_beat, args=(worker,), daemon=True).start()
         try:
             self._shared.cfg.worker_exit(self._shared.arbiter, worker)
         except Exception:
@@ -130,7 +147,7 @@ def _no_watchdog() -> None:
     faulthandler.cancel_dump_traceback_later()
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Until the application is loaded, and the control channel watched: prctl(2), PR_SET_PDEATHSIG.
 
     A worker that hangs in an import when its parent is killed would keep the listeners open, and answer nobody.
@@ -138,6 +155,11 @@ def _die_with_parent(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """From here on the worker gets `number` when its parent is gone."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def outlive_parent() -> None:
@@ -178,7 +200,6 @@ def _end(status: int, worker: Any) -> NoReturn:
 
     A thread may finish its job, however long that takes; the server process kills the worker when it waits no longer.
     """
-    threading.Thread(target=_beat, args=(worker,), daemon=True).start()
     shutdown = threading._shutdown  # type: ignore[attr-defined]  # joins them, as Py_FinalizeEx does
     for step in (shutdown, atexit._run_exitfuncs, logging.shutdown, _flush):
         with contextlib.suppress(Exception):
@@ -187,11 +208,12 @@ def _end(status: int, worker: Any) -> NoReturn:
 
 
 def _beat(worker: Any) -> None:
-    """The heartbeat of a worker that has nothing to do any more but to wait for its threads."""
-    never, said = threading.Event(), False
-    while not never.wait(1.0):
+    """The heartbeat of a worker that has nothing to do any more but to wait for its last hook, and its threads."""
+    never, main = threading.Event(), threading.main_thread()
+    for beats in itertools.count():
         worker.notify()
-        stay = [thread.name for thread in threading.enumerate() if not thread.daemon]
-        if not said:
-            worker.log.info("worker %d waits for its threads: %s", worker.post.number, ", ".join(stay))
-            said = True
+        if beats == _SAY_AT:
+            stay = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not main]
+            whom = ", ".join(["worker_exit", *stay])
+            worker.log.info("worker %d waits for its last hook, or its threads: %s", worker.post.number, whom)
+        never.wait(_BEAT)

@@ -50,6 +50,11 @@ class SocketView:
         """The Python socket."""
         return self.listener.sock
 
+    @property
+    def FAMILY(self) -> int:  # noqa: N802  gunicorn's name
+        """The address family."""
+        return self.listener.sock.family
+
     def fileno(self) -> int:
         return self.listener.fileno()
 

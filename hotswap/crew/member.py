@@ -33,6 +33,9 @@ class Member:
     `worker` is gunicorn's object, as forked: hooks get it, and its heartbeat file is read.
     """
 
+    #: whether it takes connections that it has not accepted, and serves again if it was told to leave
+    comes_back = True
+
     def __init__(self, seat: Seat, worker: Any, pid: int, channel: Channel) -> None:
         self.seat = seat
         self.worker = worker
@@ -59,6 +62,16 @@ class Member:
     def idle(self) -> bool:
         """Whether it has never been told to accept: nobody misses it."""
         return self.stage in (Stage.LOADING, Stage.LOADED)
+
+    @property
+    def must_beat(self) -> bool:
+        """Whether a heartbeat is missed. One that loads has given none yet."""
+        return self.stage is not Stage.LOADING
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it ended as one does that was told to leave."""
+        return self.status == 0
 
     @property
     def lived(self) -> float:

@@ -19,8 +19,8 @@ class Crew(Protocol):
     def open(self) -> None:
         """Accept from the listeners, receive from the exchange."""
 
-    def adopt(self, sock: socket.socket, key: str) -> None:
-        """Serve one more connection, as if `key`'s listener had accepted it."""
+    def knock(self, key: str) -> socket.socket:
+        """A connection that is served as if `key`'s listener had accepted it; before `open`. Raises BootError."""
 
     def retire(self, takes: Collection[str], *, moves: bool = True) -> None:
         """Send every connection that came in through a listener in `takes` to whoever serves; the rest drains.

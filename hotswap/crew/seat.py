@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hotswap.crew.member import Member
+    from hotswap.system.listeners import Listener
     from hotswap.system.waiter import Timer
 
 #: A worker that has lived so long owes nothing to those before it (seconds).
@@ -41,6 +43,8 @@ class Seat:
     backoff: Backoff = field(default_factory=Backoff)
     timer: Timer | None = None
     given_up: bool = False
+    #: instead of those that all share
+    listeners: Sequence[Listener] = ()
 
     def cancel(self) -> None:
         """Do not fill it later."""

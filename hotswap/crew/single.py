@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+
 from hotswap.crew.tied import TiedEngine
 
 
 class Single(TiedEngine):
     """A crew of one: what a cluster does with its workers, it does itself or has no use for."""
+
+    def knock(self, key: str) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        self.adopt(theirs, key)
+        return ours
 
     def more_workers(self) -> None:
         self._log.info("SIGTTIN: single mode has no workers to add")

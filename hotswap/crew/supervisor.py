@@ -6,6 +6,7 @@ import enum
 import functools
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from hotswap.system.waiter import Waiter
 
 #: How often heartbeats are looked at (seconds), as gunicorn's arbiter does.
 LOOK_EVERY = 1.0
+#: By which part of workers_lifetime the oldest seat's worker outlives the first's: not all are due at once.
+AGE_SPREAD = 0.1
 
 
 class Phase(enum.Enum):
@@ -44,6 +47,7 @@ class Supervisor:
         self.boot_error = ""
         self.seats: list[Seat] = []
         self.members: dict[int, Member] = {}
+        self._asking: deque[Member] = deque()
         self._warned = False
         self._looked = time.monotonic()
         #: heartbeats before this moment are not missed: nobody could give them
@@ -148,6 +152,12 @@ class Supervisor:
         for member in self.at(Stage.LOADING, Stage.LOADED):
             self._kill(member)
 
+    def replace(self, member: Member) -> None:
+        """It goes, and cannot be called back: its seat is free at once."""
+        member.stage = Stage.DISMISSED
+        if member.seat.member is member:
+            member.seat.member = None
+
     def serve_again(self) -> None:
         """After `leave`: fill the seats of those that have ended meanwhile."""
         self.phase = Phase.SERVING
@@ -187,14 +197,41 @@ class Supervisor:
                 self.dismiss(before)
         if member.stage is Stage.OPENING:
             member.stage = Stage.SERVING
+        self._replace_next()
 
     def _failed(self, member: Member, facts: Mapping[str, Any]) -> None:
         member.error = str(facts["text"])
 
     def _spent(self, member: Member, facts: Mapping[str, Any]) -> None:
         member.reason = str(facts["reason"])
-        if self.phase is Phase.SERVING and member.seat.member is member:
+        if member.comes_back:
+            self._asking.append(member)
+            self._replace_next()
+        elif self.phase is Phase.SERVING and member.seat.member is member:
+            # It has stopped accepting, and cannot wait for its turn.
             self.fill(member.seat)
+
+    def _look_at_ages(self) -> None:
+        lifetime = self._shared.cfg.workers_lifetime
+        for member in self.at(Stage.SERVING) if lifetime else ():
+            seat = member.seat
+            due = lifetime * (1 + AGE_SPREAD * seat.number / len(self.seats))
+            # A timer: its replacement has failed, and is tried again soon.
+            if member.lived >= due and member not in self._asking and not (seat.following or seat.timer):
+                self._log.info("%s is to be replaced (workers_lifetime: %.0f s old)", member, member.lived)
+                self._asking.append(member)
+
+    def _replace_next(self) -> None:
+        """Whoever is to be replaced serves on until it is its turn: one application is loaded at a time."""
+        while self._asking and self.phase is Phase.SERVING and not self._replacing():
+            member = self._asking.popleft()
+            if member.stage is Stage.SERVING and member.seat.member is member:
+                self.fill(member.seat)
+
+    def _replacing(self) -> bool:
+        """Whether a replacement is on its way; one that hangs does not count for ever."""
+        under_way = [seat.following for seat in self.seats if seat.member is not None and seat.following is not None]
+        return any(member.lived < self._shared.cfg.boot_timeout for member in under_way)
 
     def _status(self, member: Member, facts: Mapping[str, Any]) -> None:
         member.connections, member.waiting = facts["connections"], facts["waiting"]
@@ -232,13 +269,20 @@ class Supervisor:
         why = "\n".join(part for part in (member.how_it_ended(), member.error.strip()) if part)
         if member.stage is Stage.DROPPED:
             self._log.info("%s was not needed any more", member)
-        elif member.stage in (Stage.LEAVING, Stage.DISMISSED) and member.status == 0:
+        elif member.stage in (Stage.LEAVING, Stage.DISMISSED) and member.ended_well:
             self._log.info("%s has left", member)
+        elif member.reason and member.ended_well:
+            self._log.info("%s has left (%s)", member, member.reason)
         elif self.phase is Phase.BOOTING:
             self.boot_error = self.boot_error or why
         else:
             self._log.error("%s", why)
-        if self.phase is Phase.SERVING and member.stage not in (Stage.DROPPED, Stage.DISMISSED):
+        if self.phase is not Phase.SERVING or member.stage in (Stage.DROPPED, Stage.DISMISSED):
+            return
+        if member.reason and member.ended_well:
+            # No crash: gunicorn's workers go when they have served enough, and wait for nobody.
+            self.fill(member.seat)
+        else:
             self._fill_later(member.seat, member.lived)
 
     # heartbeats
@@ -249,6 +293,8 @@ class Supervisor:
         As gunicorn.arbiter.Arbiter.murder_workers. One that loads has given none yet, and is not missed.
         """
         self._waiter.later(LOOK_EVERY, self.look_at_heartbeats)
+        self._look_at_ages()
+        self._replace_next()
         now = time.monotonic()
         if now - self._looked > 3 * LOOK_EVERY:
             # We were stopped, and the workers perhaps with us: they get the time that we had not.
@@ -256,7 +302,7 @@ class Supervisor:
         self._looked = now
         timeout = self._shared.cfg.timeout
         for member in list(self.members.values()) if timeout else ():
-            if member.stage is not Stage.LOADING and now - max(member.last_heartbeat(), self._amnesty) > timeout:
+            if member.must_beat and now - max(member.last_heartbeat(), self._amnesty) > timeout:
                 self._end_stuck(member)
 
     def _end_stuck(self, member: Member) -> None:

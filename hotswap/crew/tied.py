@@ -7,12 +7,12 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from hotswap.crew.outbox import Outbox, to_moved
 from hotswap.engine import Engine, InFlight, Moved, Service
 from hotswap.engine.limits import Limits
-from hotswap.logs import Log
-from hotswap.settings import Config
+from hotswap.engine.model import Log
 from hotswap.system.exchange import MAX_FDS, Exchange, ExchangeError, NoRoom
 from hotswap.system.nofile import nofile_limit
 from hotswap.system.scoreboard import Scoreboard, Slot
@@ -37,13 +37,14 @@ class TiedEngine:
 
     `later(seconds, call)` runs a call on the main thread; `changed()` is called from engine threads when there may be
     nothing left to do. `fair(connections)` says whether this process, which has so many, should receive more; it is
-    asked on the leading thread, whenever something waits in the exchange.
+    asked on the leading thread, whenever something waits in the exchange. `receiving()` says whether what is sent will
+    be received, by default whether anybody does now; any engine thread may ask.
     """
 
     def __init__(
         self,
         services: Sequence[Service],
-        cfg: Config,
+        cfg: Any,
         log: Log,
         exchange: Exchange,
         board: Scoreboard,
@@ -54,10 +55,11 @@ class TiedEngine:
         multiprocess: bool = False,
         limits: Limits | None = None,
         worker: object = None,
+        receiving: Callable[[], bool] | None = None,
     ) -> None:
         self._log = log
         self._exchange = exchange
-        self._board = board
+        self._receiving = receiving or board.receiving
         self._later = later
         self._fair = fair
         self._yielded = 0
@@ -70,7 +72,7 @@ class TiedEngine:
             services, cfg, log, changed=changed, multiprocess=multiprocess, limits=limits, worker=worker
         )
         self._services = {service.key: service for service in services}
-        self._outbox = Outbox(exchange, board.receiving, self._when_writable)
+        self._outbox = Outbox(exchange, self._receiving, self._when_writable)
 
     # arriving
 
@@ -146,6 +148,12 @@ class TiedEngine:
         """Give up to `count` idle connections away, to whoever receives, and serve on."""
         self._outbox.batch = max(1, min(_LEVEL_BATCH, count // 2))
         self.engine.shed(count, self._give_any)
+
+    def keep(self) -> None:
+        """While serving on: what was to be given away is tried again, or served here if nobody takes it any more."""
+        self._outbox.flush()
+        if len(self._outbox) and not self._receiving():
+            self.engine.adopt(self._outbox.take_back())
 
     def _give_any(self, connections: list[Moved]) -> list[Moved]:
         self._outbox.give(connections)
@@ -223,12 +231,16 @@ class TiedEngine:
                 pass
             del self._leftovers[fd]
 
-    def drain(self) -> None:
-        """Nobody to hand over to: finish what runs, answer what is on the wire, close."""
+    def drain(self, *, queue: bool = True) -> None:
+        """Nobody to hand over to: finish what runs, answer what is on the wire, close.
+
+        So is done with what waits in the `queue` of the exchange, unless somebody is known to come for it.
+        """
         self._leaving = True
         self._takes = ()
         self._stop_receiving()
-        self._take_out_queue()
+        if queue:
+            self._take_out_queue()
         self.engine.adopt(self._outbox.take_back())
         self.engine.leave(None)
 
@@ -267,7 +279,7 @@ class TiedEngine:
         """
         if not self.engine.idle or len(self._outbox):
             return False
-        if self._exchange.waiting() and not self._board.receiving():
+        if self._exchange.waiting() and not self._receiving():
             self._take_out_queue()
             return False
         return True

@@ -42,6 +42,9 @@ def from_command_line(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[
     _load_conf_file(cfg, arguments["config"] or from_environment["config"])
     _give_all(cfg, from_environment, source="GUNICORN_CMD_ARGS")
     _give_all(cfg, arguments, source="command line")
+    if cfg.changes_owner and "preload_app" not in cfg.given:
+        # Preloading would run as root what workers may be able to write.
+        cfg.settings["preload_app"].set(False)
     return cfg, named or _application_from(cfg)
 
 
@@ -53,7 +56,8 @@ def parser(cfg: Config, prog: str) -> argparse.ArgumentParser:
     for name in sorted(cfg.settings, key=cfg.settings.__getitem__):
         setting = copy.copy(cfg.settings[name])
         if name in SUPPORT and SUPPORT[name].kind is Kind.REFUSED:
-            setting.short = f"(Not in this version.) {setting.short}"
+            where = "with hotswap's own engine" if SUPPORT[name].engine else "in this version"
+            setting.short = f"(Not {where}.) {setting.short}"
         setting.add_option(made)
     # gunicorn's --preload can only say yes, which is the default here.
     made.add_argument(

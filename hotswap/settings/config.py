@@ -117,6 +117,11 @@ class Config(gunicorn_config.Config):  # type: ignore[misc]  # gunicorn has no t
         return name in self.sources and bool(self.settings[name].value != self._untouched.get(name))
 
     @property
+    def changes_owner(self) -> bool:
+        """Whether workers run as another user or group than this process."""
+        return self.changed("user") or self.changed("group")
+
+    @property
     def is_ssl(self) -> bool:
         """Whether to serve HTTPS: gunicorn's two settings, or `app.run()`'s ssl_context, which is none of them."""
         return bool(self.certfile or self.keyfile or "ssl_context" in self.run_arguments)

@@ -142,6 +142,13 @@ SwitchInterval = _make(
     "Seconds after which Python makes a computing thread give way (sys.setswitchinterval); 0: as it is.",
 )  # fmt: skip
 
+WorkersLifetime = _make(
+    "workers_lifetime", "SECONDS", seconds(), 0.0,
+    "Seconds after which a forked worker is replaced, up to a tenth more where there are several; 0: never.",
+    "One at a time: its replacement serves before, and gets all its connections.",
+)  # fmt: skip
+
 OWN_SETTINGS: tuple[type, ...] = (
     RetireTimeout, BootTimeout, Check, Probation, RunDir, Name, EnvFile, Envdir, BodyBuffer, SwitchInterval,
+    WorkersLifetime,
 )  # fmt: skip

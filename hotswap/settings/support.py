@@ -21,11 +21,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """One row. sentence: for users; accepted: values that are taken although the setting is refused."""
+    """One row. sentence: for users; engine: it is refused with the engine only, not with gunicorn's worker classes."""
 
     kind: Kind
     sentence: str = ""
-    accepted: tuple[object, ...] = ()
+    engine: bool = False
 
 
 def _honoured(sentence: str = "") -> Support:
@@ -36,8 +36,12 @@ def _different(sentence: str) -> Support:
     return Support(Kind.DIFFERENT, sentence)
 
 
-def _refused(sentence: str, *accepted: object) -> Support:
-    return Support(Kind.REFUSED, sentence, accepted)
+def _refused(sentence: str) -> Support:
+    return Support(Kind.REFUSED, sentence)
+
+
+def _not_by_engine(sentence: str) -> Support:
+    return Support(Kind.REFUSED, sentence, engine=True)
 
 
 def _with(switch: str) -> Support:
@@ -64,18 +68,14 @@ SERVER_SOCKET = {
 
 PROCESSES = {
     "workers": _different("default 0: threads of one process, nothing is forked; N forks N workers, each with threads"),
-    "worker_class": _refused(
-        "this version has its own engine only: leave worker_class out (-k hotswap)",
-        "hotswap",
-        "hotswap.Worker",
-    ),
-    "threads": _different("default 64; started when needed, and one more always stays free for connections"),
-    "worker_connections": HONOURED,
+    "worker_class": _different("default hotswap, the engine; gunicorn's classes hand nothing over: docs/workers.md"),
+    "threads": _different("default 64; started when needed, and one more stays free; gunicorn's classes: default 1"),
+    "worker_connections": _different("default 10000; gunicorn's classes: its own, 1000"),
     "max_requests": _different("for forked workers; the replacement serves before, and gets all connections"),
     "max_requests_jitter": HONOURED,
     "timeout": _different("a worker whose main thread is stuck is killed; a stuck request holds one thread"),
     "graceful_timeout": _different("the deadline of a stop; after a restart it is retire_timeout"),
-    "keepalive": _different("default 75 s, because idle connections are cheap and survive a restart"),
+    "keepalive": _different("default 75 s: idle connections survive a restart; gunicorn's classes: its own, 2 s"),
     "asgi_loop": _with("an ASGI worker"),
     "asgi_lifespan": _with("an ASGI worker"),
     "asgi_disconnect_grace_period": _with("an ASGI worker"),
@@ -99,7 +99,7 @@ DEBUGGING = {
 }
 
 MECHANICS = {
-    "preload_app": _different("on by default; serve() and workers=0 load the application before in any case"),
+    "preload_app": _different("on by default, but not with user or gevent; serve() and workers=0 always load before"),
     "sendfile": HONOURED,
     "reuse_port": _refused(
         "connections queued on a closing SO_REUSEPORT socket are lost: one listener is passed on instead"
@@ -109,10 +109,10 @@ MECHANICS = {
     "raw_env": HONOURED,
     "pidfile": _different("replaced atomically when a successor is ready: it always names a process that serves"),
     "worker_tmp_dir": _honoured("for heartbeat files; the scoreboard stands in run_dir"),
-    "user": _refused("this version does not change its user: start it as that user, and pass a privileged socket"),
-    "group": _refused("this version does not change its group: start it with that group"),
+    "user": _different("for forked workers (workers=N); the server process stays root, and so does its successor"),
+    "group": _different("as user"),
     "umask": _different("for unix sockets that hotswap binds"),
-    "initgroups": _with("user"),
+    "initgroups": _honoured("has an effect only with user and group"),
     "tmp_upload_dir": _honoured("gunicorn itself reads it nowhere"),
     "secure_scheme_headers": HONOURED,
     "forwarded_allow_ips": _different("hotswap run reads FORWARDED_ALLOW_IPS, serve() does not"),
@@ -121,7 +121,7 @@ MECHANICS = {
     "raw_paste_global_conf": _with("paste"),
     "proxy_protocol": _different("a header that names no client (LOCAL, UNSPEC) leaves REMOTE_ADDR the peer's own"),
     "proxy_allow_ips": _with("proxy_protocol"),
-    "protocol": _refused("the engine speaks HTTP: in nginx use proxy_pass instead of uwsgi_pass"),
+    "protocol": _not_by_engine("the engine speaks HTTP: use proxy_pass instead of uwsgi_pass in nginx, or -k gthread"),
     "uwsgi_allow_ips": _with("protocol = uwsgi"),
     "permit_obsolete_folding": HONOURED,
     "strip_header_spaces": HONOURED,
@@ -141,10 +141,10 @@ NAMING = {
 LOGGING = {
     "accesslog": HONOURED,
     "disable_redirect_access_to_syslog": HONOURED,
-    "access_log_format": HONOURED,
+    "access_log_format": _different("a request header that comes twice shows both values, not the last"),
     "errorlog": HONOURED,
     "loglevel": HONOURED,
-    "capture_output": HONOURED,
+    "capture_output": _different("begins when the log is opened: what is printed by the import before is not in it"),
     "logger_class": HONOURED,
     "logconfig": HONOURED,
     "logconfig_dict": HONOURED,
@@ -157,7 +157,7 @@ LOGGING = {
     "statsd_host": HONOURED,
     "dogstatsd_tags": HONOURED,
     "statsd_prefix": HONOURED,
-    "enable_backlog_metric": _refused("the backlog is not measured in this version"),
+    "enable_backlog_metric": HONOURED,
 }
 
 TLS = {
@@ -173,7 +173,7 @@ TLS = {
 }
 
 HTTP2 = {
-    "http_protocols": _refused("the engine speaks HTTP/1.1: let a proxy such as nginx or haproxy speak HTTP/2"),
+    "http_protocols": _not_by_engine("the engine speaks HTTP/1.1: let a proxy speak HTTP/2, or use -k gthread or asgi"),
     "http2_cleartext": _with("http_protocols = h2"),
     "http2_max_concurrent_streams": _with("http_protocols = h2"),
     "http2_initial_window_size": _with("http_protocols = h2"),
@@ -187,14 +187,14 @@ HOOKS = {
     "when_ready": _different("called in every generation, when it accepts; its argument is no Arbiter"),
     "pre_fork": WITH_WORKERS,
     "post_fork": WITH_WORKERS,
-    "post_worker_init": WITH_WORKERS,
+    "post_worker_init": _honoured("also called once without forked workers (workers=0)"),
     "worker_int": WITH_WORKERS,
     "worker_abort": WITH_WORKERS,
     "pre_exec": _refused("a successor is a process of its own, not forked from this one: use on_reload"),
     "pre_request": REQUEST_HOOK,
     "post_request": REQUEST_HOOK,
     "child_exit": WITH_WORKERS,
-    "worker_exit": WITH_WORKERS,
+    "worker_exit": _honoured("also called once without forked workers (workers=0)"),
     "nworkers_changed": WITH_WORKERS,
     "on_exit": _different("called in every generation, before it ends"),
 }
@@ -228,6 +228,7 @@ OWN = {
     "envdir": HONOURED,
     "body_buffer": HONOURED,
     "switch_interval": HONOURED,
+    "workers_lifetime": _with("forked workers (workers=N)"),
 }
 
 SUPPORT: Mapping[str, Support] = {

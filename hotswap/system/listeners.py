@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Sequence
 
 from hotswap.system import unix_files
@@ -17,6 +18,8 @@ __all__ = ["FIRST_FD", "Listener", "adopt", "bind", "bound_text", "move_fd", "pl
 FIRST_FD = 3
 # sun_path has 108 bytes: a path needs one for its final NUL, an abstract name one for its first (unix(7)).
 UNIX_NAME_MAX = 107
+# tcpi_unacked of tcp_info (include/uapi/linux/tcp.h), which counts the accept queue of a listening socket.
+_TCP_INFO = struct.Struct("=24xI")
 
 _Name = tuple[str, int] | tuple[str, int, int, int]
 
@@ -53,6 +56,13 @@ class Listener:
     def fileno(self) -> int:
         """The descriptor's number, -1 once closed."""
         return self.sock.fileno()
+
+    def backlog(self) -> int:
+        """How many connections wait to be accepted; 0 where the kernel does not tell, as for unix sockets."""
+        if self.sock.family == socket.AF_UNIX:
+            return 0
+        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        return int(_TCP_INFO.unpack(info)[0])
 
     def close(self) -> None:
         """Close this process's copy. Never a shutdown: that would end the listener in every process."""

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,8 @@ from typing import Any
 ERROR_LIMIT = 16 * 1024
 #: How many files of a failed start are named.
 FILES_LIMIT = 200
+#: The least time that faulthandler is given (seconds).
+_AT_ONCE = 0.05
 
 
 class Predecessor:
@@ -28,6 +31,7 @@ class Predecessor:
     def __init__(self, pid: int, ready_fd: int) -> None:
         self.pid = pid
         self.excepthook: tuple[Any, Any] | None = None
+        self._began = time.monotonic()
         self._ready_fd = ready_fd
         self._pidfd = self._open_pidfd()
 
@@ -91,7 +95,9 @@ class Predecessor:
     def watch_for_hang(self, boot_timeout: float) -> None:
         """Have the stack of every thread written to the ready pipe shortly before the predecessor gives up."""
         if boot_timeout > 0 and self._ready_fd >= 0:
-            faulthandler.dump_traceback_later(boot_timeout * 0.8, exit=False, file=self._ready_fd)
+            # A forked worker asks again, late in the boot: the predecessor's patience began with ours.
+            left = boot_timeout * 0.8 - (time.monotonic() - self._began)
+            faulthandler.dump_traceback_later(max(left, _AT_ONCE), exit=False, file=self._ready_fd)
 
     def close(self) -> None:
         """Give back every descriptor and the exception hook; safe to call twice."""

@@ -38,15 +38,19 @@ def _title(pid: int) -> str:
         return ""
 
 
+def serving(program: Program) -> set[int]:
+    """Those of them that say that they serve."""
+    return {pid for pid in workers(program) if "[serving] worker" in _title(pid)}
+
+
 def wait_workers(program: Program, number: int, *, without: tuple[int, ...] = ()) -> list[int]:
     """Waits until so many workers serve, none of them among `without`."""
 
-    def serving() -> list[int] | None:
+    def all_serve() -> list[int] | None:
         found = workers(program)
-        ready = [pid for pid in found if "[serving] worker" in _title(pid)]
-        return found if len(found) == len(ready) == number and not set(found) & set(without) else None
+        return found if len(found) == len(serving(program)) == number and not set(found) & set(without) else None
 
-    return eventually(serving, f"not {number} workers")
+    return eventually(all_serve, f"not {number} workers")
 
 
 def settle(program: Program, *, deadline: float = DEADLINE) -> int:

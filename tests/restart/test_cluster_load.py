@@ -8,8 +8,9 @@ import signal
 
 import pytest
 
+from tests.eventually import eventually
 from tests.harness import Program
-from tests.restart.clusters import settle, wait_workers, workers
+from tests.restart.clusters import serving, settle, wait_workers, with_hooks, workers
 from tests.restart.test_load import CLIENTS, assert_nobody_noticed
 from tests.traffic import Traffic
 
@@ -100,4 +101,35 @@ def test_kill_9_of_workers_under_load(program: Program) -> None:
     assert result.failed <= kills * sum(clients.values()), result
     assert result.requests > 100
     assert len(re.findall("replaced in", program.text())) < kills
+    assert program.stop() == 0
+
+
+SLOW_TO_BEGIN = """
+import select
+
+def post_worker_init(worker):
+    print("begin", flush=True)
+    select.select([], [], [], 0.2)
+    print("begun", flush=True)
+"""
+
+
+def test_rolling_replacement_by_age(program: Program) -> None:
+    """workers_lifetime: they are replaced all the time, one after the other, and as many as there should be serve."""
+    program.start(text=with_hooks(SLOW_TO_BEGIN, "post_worker_init"), workers=2, workers_lifetime=1)
+    ready = program.mark()
+    numbers = []
+
+    def replaced() -> bool:
+        # Twice: between the list and a look at the titles the one may have followed the other.
+        numbers.append(len(serving(program) | serving(program)))
+        return program.text().count("has left") >= 5
+
+    with Traffic(program.address, {"keep-alive": 8, "one-shot": 2, "idle": 4}, seconds=60) as traffic:
+        eventually(replaced, "workers do not grow old")
+        traffic.restarted()
+    assert_nobody_noticed(traffic.result())
+    assert min(numbers) >= 2
+    begun = re.findall("^beg.n$", program.text()[ready:], re.MULTILINE)
+    assert begun[:8] == ["begin", "begun"] * 4, "two at a time"
     assert program.stop() == 0

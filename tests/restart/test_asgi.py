@@ -1,0 +1,375 @@
+"""ASGI applications: seen for what they are, served by a worker that can, started up and shut down as they ask for."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+import pytest
+
+from hotswap import Server, UsageError, elsewhere
+from hotswap.interfaces import Interface, interface_of
+from tests.asking import connect, read_answer, request
+from tests.commanding import hotswap
+from tests.eventually import eventually
+from tests.harness import Program
+from tests.processes import alive, arguments
+from tests.restart.clusters import workers
+from tests.restart.test_broken_deploys import restart
+from tests.restart.worker_classes import ASGI, UVICORN, WSGI, start
+
+ASGI_CLASSES = ["asgi", UVICORN]
+ASGI_MODULE, WSGI_MODULE = (text.partition("if __name__ ==")[0] for text in (ASGI, WSGI))
+
+
+def run(program: Program, *options: str, text: str = ASGI_MODULE, ready: bool = True) -> Program:
+    """`hotswap run` with the module."""
+    argv = [sys.executable, "-m", "hotswap", "run", "-b", "127.0.0.1:0", *options, "app:app"]
+    return program.start(command=argv, text=text, ready=ready)
+
+
+# What is seen.
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI application as a function."""
+
+
+def wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    """A WSGI application as a function."""
+    return []
+
+
+class Asgi:
+    """An ASGI application, or middleware, as an object."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers nothing."""
+
+
+class Wsgi:
+    """A WSGI application, or middleware, as an object."""
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        """Answers nothing."""
+        return []
+
+    async def helper(self) -> None:
+        """Something else that is asynchronous."""
+
+
+class Chosen:
+    """A middleware that chooses its `__call__` when it is made."""
+
+    __slots__ = ("__call__",)
+
+    def __init__(self, app: Any) -> None:
+        self.__call__ = app
+
+
+class Asgi2:
+    """An ASGI 2 application: made for each connection."""
+
+    def __init__(self, scope: Any) -> None:
+        self.scope = scope
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        """Answers."""
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"two calls"})
+
+
+def returns_awaitable(scope: Any, receive: Any, send: Any) -> Any:
+    """Not `async def`, and yet ASGI."""
+    return asgi(scope, receive, send)
+
+
+def with_options(option: str, environ: Any, start_response: Any, *, more: bool = False) -> list[bytes]:
+    """WSGI once its first argument is given."""
+    return []
+
+
+@functools.wraps(asgi)
+def wrapped_asgi(*arguments: Any) -> Any:
+    """A wrapper that says what it wraps."""
+    return asgi(*arguments)
+
+
+@functools.wraps(asgi)
+def adapter(environ: Any, start_response: Any) -> list[bytes]:
+    """WSGI around ASGI, which copies its name."""
+    return []
+
+
+def anything(*arguments: Any) -> Any:
+    """Nobody can tell."""
+
+
+def frameworks() -> dict[str, tuple[Any, Interface]]:
+    """Applications of frameworks, and adapters between the two."""
+    import quart
+    from asgiref.wsgi import WsgiToAsgi
+    from django.conf import settings
+    from django.core.asgi import ASGIHandler
+    from django.core.wsgi import WSGIHandler
+    from fastapi import FastAPI
+    from flask import Flask
+    from starlette.applications import Starlette
+    from starlette.middleware.gzip import GZipMiddleware
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    if not settings.configured:
+        settings.configure()
+    flask, fastapi = Flask("x"), FastAPI()
+    return {
+        "fastapi": (fastapi, Interface.ASGI),
+        "starlette": (Starlette(), Interface.ASGI),
+        "starlette middleware": (GZipMiddleware(fastapi), Interface.ASGI),
+        "quart": (quart.Quart("x"), Interface.ASGI),
+        "django asgi": (ASGIHandler(), Interface.ASGI),
+        "asgiref's adapter": (WsgiToAsgi(flask), Interface.ASGI),  # type: ignore[no-untyped-call]
+        "flask": (flask, Interface.WSGI),
+        "flask middleware": (ProxyFix(flask), Interface.WSGI),
+        "django wsgi": (WSGIHandler(), Interface.WSGI),
+    }
+
+
+PLAIN_ONES: dict[str, tuple[Any, Interface]] = {
+    "function": (asgi, Interface.ASGI),
+    "partial": (functools.partial(asgi), Interface.ASGI),
+    "object": (Asgi(), Interface.ASGI),
+    "bound method": (Asgi().__call__, Interface.ASGI),
+    "chosen asgi": (Chosen(asgi), Interface.ASGI),
+    "by its arguments": (returns_awaitable, Interface.ASGI),
+    "wrapped": (wrapped_asgi, Interface.ASGI),
+    "asgi 2": (Asgi2, Interface.ASGI2),
+    "wsgi function": (wsgi, Interface.WSGI),
+    "wsgi partial": (functools.partial(with_options, "x"), Interface.WSGI),
+    "wsgi object": (Wsgi(), Interface.WSGI),
+    "wsgi lambda": (lambda environ, start: [], Interface.WSGI),
+    "chosen wsgi": (Chosen(wsgi), Interface.WSGI),
+    "adapter": (adapter, Interface.WSGI),
+    "anything": (anything, Interface.UNKNOWN),
+    "built in": (dict, Interface.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_ONES)
+def test_what_an_application_is(name: str) -> None:
+    """From how it can be called, without calling it."""
+    app, interface = PLAIN_ONES[name]
+    assert interface_of(app) is interface
+
+
+def test_what_frameworks_make() -> None:
+    """None of them is taken for the other."""
+    for name, (app, interface) in frameworks().items():
+        assert interface_of(app) is interface, name
+
+
+@pytest.mark.parametrize(
+    ("app", "settings", "says"),
+    [
+        (asgi, {"worker_class": "hotswap"}, "leave worker_class out, or say -k asgi"),
+        (asgi, {"worker_class": "gthread"}, "serves WSGI: leave worker_class out, or say -k asgi"),
+        (Asgi(), {"worker_class": "sync", "workers": 2}, "Asgi object is an ASGI application"),
+        (wsgi, {"worker_class": "asgi"}, "serves ASGI: leave worker_class out, or wrap it (asgiref.wsgi.WsgiToAsgi)"),
+        (wsgi, {"worker_class": UVICORN}, "test_asgi.wsgi is a WSGI application"),
+    ],
+)
+def test_the_wrong_worker_is_an_error(app: Any, settings: dict[str, Any], says: str) -> None:
+    """Which says what was found, and what to do."""
+    with pytest.raises(UsageError) as found:
+        Server(app, "127.0.0.1:0", **settings)
+    assert says in str(found.value)
+
+
+def test_where_there_is_no_epoll() -> None:
+    """werkzeug's server speaks WSGI only."""
+    with pytest.raises(UsageError, match="werkzeug's server cannot serve an ASGI application"):
+        elsewhere.Server(asgi, "127.0.0.1:0")
+
+
+def test_one_that_nobody_can_tell_is_wsgi_unless_told() -> None:
+    """It is served as it is asked for."""
+    assert Server(anything, "127.0.0.1:0").cfg.worker_class_str == "hotswap"
+    assert Server(anything, "127.0.0.1:0", worker_class="asgi").cfg.workers == 1
+
+
+# What is served.
+
+
+@pytest.mark.parametrize("options", [[], ["-w", "2"], ["-k", UVICORN]])
+def test_hotswap_run_sees_it(program: Program, options: list[str]) -> None:
+    """gunicorn's asgi worker, one of them, unless told otherwise; and over a restart."""
+    run(program, *options)
+    assert len(workers(program)) == (2 if "-w" in options else 1)
+    assert program.get("/version").headers["server"] == ("uvicorn" if UVICORN in options else "gunicorn/asgi")
+    program.restart()
+    assert program.get("/version").status == 200
+    program.stop()
+
+
+def test_serve_sees_it(program: Program) -> None:
+    """`hotswap.serve(asgi_app)`, in a process that says so in its title."""
+    program.start(text=ASGI)
+    (worker,) = workers(program)
+    assert program.get("/pid").body == str(worker).encode()
+    assert "[serving] worker 1" in " ".join(arguments(worker))
+    program.wait_for("gunicorn's class ASGIWorker: 1 of them")
+    status = hotswap(program, "status")
+    assert str(worker) in status.stdout, status.stdout
+    assert program.stop() == 0
+
+
+def test_asgi_2(program: Program) -> None:
+    """Called twice, which gunicorn's worker does not."""
+    import inspect
+
+    text = "from typing import Any\nimport hotswap\n" + inspect.getsource(Asgi2)
+    text += "hotswap.serve(Asgi2, ADDRESS, asgi_lifespan='off')\n"
+    program.start(text=text.replace("import hotswap\n", "import hotswap\nADDRESS = '127.0.0.1:0'\n"))
+    assert program.get("/").body == b"two calls"
+    assert program.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "says"),
+    [
+        (["-w", "2", "--no-preload"], ASGI_MODULE, "is an ASGI application, and worker_class = 'hotswap', the default"),
+        (["-k", "asgi", "--no-preload"], WSGI_MODULE, r"is a WSGI application, and worker_class = 'asgi'"),
+        (["-k", "gthread"], ASGI_MODULE, r"worker_class = 'gthread' \(command line\) serves WSGI"),
+        (["--check-config", "-k", "gthread"], ASGI_MODULE, r"worker_class = 'gthread' \(command line\) serves WSGI"),
+        (["-k", "gthreat"], WSGI_MODULE, r"worker_class = 'gthreat' \(command line\) cannot be loaded"),
+    ],
+)
+def test_errors_of_hotswap_run(program: Program, options: list[str], text: str, says: str) -> None:
+    """Also where the application is loaded in the workers: it is the reason why the boot fails."""
+    run(program, *options, text=text, ready=False)
+    assert program.wait_status() == 1
+    program.wait_for(says)
+    assert "Traceback" not in program.text()
+
+
+# Its life.
+
+
+@pytest.mark.parametrize("worker_class", ASGI_CLASSES)
+def test_startup_and_shutdown(program: Program, worker_class: str) -> None:
+    """Each worker starts the application up before it is ready, and shuts it down when it retires, or stops."""
+    start(program, worker_class)
+    first = workers(program)
+    for pid in first:
+        assert f"startup in {pid}\n" in program.text()
+    program.restart()
+    for pid in first:
+        program.wait_for(f"shutdown in {pid}\n")
+    second = workers(program)
+    program.stop()
+    for pid in second:
+        assert f"shutdown in {pid}\n" in program.text()
+
+
+@pytest.mark.parametrize("worker_class", ASGI_CLASSES)
+def test_a_startup_that_fails_fails_the_restart(program: Program, worker_class: str) -> None:
+    """It is a part of loading: the version before serves on, and the reason is told."""
+    start(program, worker_class)
+    before = workers(program)
+    program.deploy(text=ASGI.replace('say("startup in", os.getpid())', 'raise RuntimeError("no database")'))
+    command = restart(program)
+    assert command.returncode == 1
+    assert "startup failed (ASGI lifespan)" in command.stderr
+    assert "no database" in command.stderr
+    assert workers(program) == before
+    assert program.get("/version").body == b"1"
+    assert program.stop() == 0
+
+
+@pytest.mark.parametrize("worker_class", ASGI_CLASSES)
+def test_a_startup_that_takes_long_holds_the_restart_up(program: Program, worker_class: str) -> None:
+    """Nobody accepts for the new version, and the old one answers, until it is complete in every worker."""
+    waits = """
+    if os.path.exists("slow"):
+        say("waiting in", os.getpid())
+        while not os.path.exists("go"):
+            await asyncio.sleep(0.01)
+"""
+    text = ASGI.replace('    say("startup in", os.getpid())\n', waits + '    say("startup in", os.getpid())\n')
+    start(program, worker_class, text=text)
+    (program.folder / "slow").touch()
+    program.deploy(version="2")
+    program.hup()
+    program.wait_for("(?s)waiting in.*waiting in")
+    assert {program.get("/version").body for _ in range(30)} == {b"1"}
+    (program.folder / "go").touch()
+    program.wait_generation(2)
+    eventually(lambda: program.get("/version").body == b"2", "generation 2 answers")
+    program.stop()
+
+
+@pytest.mark.parametrize("worker_class", ASGI_CLASSES)
+def test_an_application_without_lifespan(program: Program, worker_class: str) -> None:
+    """As Django's: it raises an exception for what it does not know, and is served."""
+    raises = 'raise ValueError("only http")'
+    start(program, worker_class, text=ASGI.replace("await lifespan(receive, send)\n        return", raises))
+    assert program.get("/version").body == b"1"
+    program.restart()
+    assert program.get("/version").status == 200
+    program.stop()
+
+
+def test_a_class_of_ones_own(program: Program) -> None:
+    """Made from uvicorn's worker, as its documentation says; here one that calls no startup."""
+    own = "from uvicorn_worker import UvicornWorker\n"
+    own += "class Own(UvicornWorker):\n    CONFIG_KWARGS = {'lifespan': 'off'}\n"
+    text = ASGI.replace("import hotswap\n", "import hotswap\n" + own)
+    program.start(text=text.replace("**SETTINGS)", "worker_class=Own, **SETTINGS)"))
+    assert program.get("/version").headers["server"] == "uvicorn"
+    program.restart()
+    assert program.get("/version").status == 200
+    assert "startup in" not in program.text()
+    program.stop()
+
+
+@pytest.mark.parametrize("worker_class", [*ASGI_CLASSES, "uvicorn_worker.UvicornH11Worker"])
+def test_a_first_request_on_its_way(program: Program, worker_class: str) -> None:
+    """A client that has connected, and asks only when the worker leaves already, is answered."""
+    start(program, worker_class, workers=1, text=ASGI)
+    (worker,) = workers(program)
+    with connect(program.address) as client:
+        program.get("/version")  # accepted after the other one
+        program.restart()
+        program.wait_for("(?i)shutting down" if worker_class != "gthread" else "serves: retiring")
+        client.sendall(request("/version", "Connection: close"))
+        assert read_answer(client).headers["x-pid"] == str(worker)
+    eventually(lambda: not alive(worker), "it has left")
+    program.stop()
+
+
+@pytest.mark.parametrize("worker_class", ["gthread", "asgi", UVICORN])
+def test_an_idle_connection_is_answered_once_more(program: Program, worker_class: str) -> None:
+    """As the engine does where it cannot hand over: the answer says that it is the last."""
+    start(program, worker_class, workers=1, text=WSGI if worker_class == "gthread" else ASGI)
+    (worker,) = workers(program)
+    with connect(program.address) as client:
+        client.sendall(request("/version"))
+        assert not read_answer(client).closes
+        program.restart()
+        program.wait_for("(?i)shutting down" if worker_class != "gthread" else "serves: retiring")
+        client.sendall(request("/version"))
+        answer = read_answer(client)
+        assert (answer.headers["x-pid"], answer.closes) == (str(worker), True)
+    program.stop()
+
+
+def test_a_stop_cuts_what_stays_and_shuts_down(program: Program) -> None:
+    """A request that outlasts graceful_timeout is cut a little before it: the application is shut down all the same."""
+    start(program, "asgi", workers=1, graceful_timeout=3)
+    (worker,) = workers(program)
+    with connect(program.address) as client:
+        client.sendall(request("/slow/30"))
+        program.wait_for("slow 30 began")
+        assert program.stop() == 0
+    assert f"shutdown in {worker}\n" in program.text()
