@@ -1,6 +1,6 @@
 # make demo    the example application, restarted five times under traffic
 # make test    lint, types and the whole suite
-# make bench   hotswap and its peers measured, about 15 minutes; make bench BENCH="--quick", BENCH="--help"
+# make bench   hotswap and its peers measured, about 20 minutes; make bench BENCH="--quick", BENCH="--help"
 # make fuzz    ten minutes of invented requests, compared with gunicorn's parser; make fuzz FUZZ_SECONDS=60
 # make lint    ruff
 # make types   mypy, strict

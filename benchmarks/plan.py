@@ -68,7 +68,7 @@ def _part_files(folder: Path) -> tuple[Path, Path]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures hotswap and its peers. Without options: everything, about 15 minutes, which also"
+        description="Measures hotswap and its peers. Without options: everything, about 20 minutes, which also"
         " rewrites benchmarks/results.json and docs/benchmarks.md.",
     )
     add = parser.add_argument
