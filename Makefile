@@ -1,5 +1,5 @@
 # make demo    the example application, restarted five times under traffic
-# make test    lint, types and the whole suite
+# make test    lint, types and the whole suite, two tests at a time: most of them wait; make pytest ARGS="-n 0 -x tests/engine"
 # make bench   hotswap and its peers measured, about 20 minutes; make bench BENCH="--quick", BENCH="--help"
 # make fuzz    ten minutes of invented requests, compared with gunicorn's parser; make fuzz FUZZ_SECONDS=60
 # make lint    ruff
@@ -35,7 +35,7 @@ types: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 pytest: $(VENV)/test.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(BENCH)

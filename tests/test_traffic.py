@@ -219,7 +219,9 @@ def test_an_end_after_the_last_request_is_seen() -> None:
 
     def behave(peer: Peer) -> None:
         if request := peer.request():
-            peer.answer(good_body(request))
+            # In one segment: the client looks for the end when it has its answer, and then no more.
+            peer.sock.send(whole(good_body(request)), socket.MSG_MORE)
+            peer.sock.shutdown(socket.SHUT_WR)
 
     with ScriptedServer(behave) as server:
         with Traffic(server.address, {"keep-alive": 1}, requests=1, pauses={"keep-alive": 1.0}) as traffic:
