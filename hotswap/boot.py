@@ -1,4 +1,4 @@
-"""How a generation comes by its exchange and its scoreboard, and how it asks itself whether it works."""
+"""How a generation comes by its exchange, its scoreboard and its pid file, and how it asks itself whether it works."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from hotswap.errors import BootError, HotswapError
+from hotswap import neighbours
+from hotswap.errors import BootError, HotswapError, NoSuchServer, SettingError
 from hotswap.lifecycle.handoff import Handoff
 from hotswap.system.exchange import Exchange
+from hotswap.system.pidfile import PidFile
 from hotswap.system.scoreboard import Scoreboard
 
 #: How long the answer to the `check` request may take (seconds); boot_timeout ends a hanging boot anyway.
@@ -56,6 +58,27 @@ def open_scoreboard(handoff: Handoff | None, run_dir: str | None, name: str) -> 
         except HotswapError:
             os.close(handoff.scoreboard)
     return Scoreboard.create(run_dir, name), False
+
+
+def open_pidfile(path: str, handoff: Handoff | None, environ: Mapping[str, str]) -> PidFile:
+    """The pid file. Raises SettingError if it names another server, which still serves and would have none any more."""
+    pidfile = PidFile(path)
+    # Under Server::Starter generations do not know each other, and the one before serves until this one does.
+    if handoff is None and "SERVER_STARTER_PORT" not in environ:
+        _must_not_serve(pidfile)
+    return pidfile
+
+
+def _must_not_serve(pidfile: PidFile) -> None:
+    holder = pidfile.holder()
+    if holder is None:
+        return
+    with contextlib.suppress(NoSuchServer), contextlib.closing(Scoreboard.of_pid(holder)) as board:
+        if any(view.pid == holder for view in neighbours.serving(board)):
+            raise SettingError(
+                f"the pid file {pidfile.path} is in use by pid {holder}, which serves {board.name}: choose another "
+                f"path, or stop that server with hotswap stop {holder}"
+            )
 
 
 def check(path: str, knock: Callable[[], socket.socket]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from hotswap.events import CALLBACKS, When
 from hotswap.logs import Log
+from hotswap.settings.refusals import shown
 
 
 class Calling:
@@ -28,7 +29,7 @@ class Calling:
             except Exception:
                 if not self.lenient:
                     raise
-                self._log.exception("the callback %r at %r failed", callback, step)
+                self._log.exception("the callback %s at %r failed", shown(callback.func), step)
 
     def at_signal(self, number: signal.Signals, when: When) -> None:
         """Call everybody who waits for this signal."""
@@ -36,4 +37,4 @@ class Calling:
             try:
                 callback(number)
             except Exception:  # noqa: BLE001  the user's code: no signal may be lost because of it
-                self._log.exception("the callback %r %s %s failed", callback, when, number.name)
+                self._log.exception("the callback %s %s %s failed", shown(callback), when, number.name)

@@ -26,7 +26,7 @@ DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a command line and return the exit status; every failure is a sentence on standard error."""
-    name, *arguments = sys.argv[1:] if argv is None else argv or [""]
+    name, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
     if name in ("-h", "--help"):
         print(usage())
         return DONE

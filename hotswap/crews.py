@@ -19,6 +19,9 @@ from hotswap.system.listeners import Listener
 from hotswap.system.scoreboard import Scoreboard
 from hotswap.system.waiter import Waiter
 
+#: Settings that replace workers, which one process alone has none of.
+_FORKED = ("max_requests", "workers_lifetime")
+
 
 def single(
     cfg: Config,
@@ -32,6 +35,9 @@ def single(
     worker: OnlyWorker,
 ) -> Crew:
     """Threads in this very process. `worker` is what request hooks get."""
+    idle = [name for name in _FORKED if cfg.changed(name)]
+    if idle:
+        log.warning("%s: without effect, because nothing is forked (workers=0)", ", ".join(idle))
     default = next(iter(apps.values()))
     services = [
         Service(

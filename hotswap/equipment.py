@@ -25,7 +25,6 @@ from hotswap.system import exchange as wire
 from hotswap.system.forks import withhold
 from hotswap.system.listeners import Listener
 from hotswap.system.notify import Notifier
-from hotswap.system.pidfile import PidFile
 from hotswap.system.signals import SignalQueue
 from hotswap.system.waiter import Waiter
 from hotswap.watching import Watch
@@ -94,8 +93,9 @@ class Equipment:
         self.exchange = boot.open_exchange(handoff)
         stack.callback(self.exchange.close)
         stack.callback(withhold(lambda: [self.exchange.send_fd, self.exchange.receive_fd]))
-        pidfile = PidFile(cfg.pidfile) if cfg.pidfile else None
-        notifier = Notifier.from_environ(HERE.origin.environ)
+        environ = HERE.origin.environ
+        pidfile = boot.open_pidfile(cfg.pidfile, handoff, environ) if cfg.pidfile else None
+        notifier = Notifier.from_environ(environ)
         self.presence = Presence(cfg.proc_name, HERE.generation, self.slot, pidfile, notifier)
         self._apps = debugger.wrapped(self._apps, cfg, self.log)
         self.restarts = Restarts(HERE, cfg, self.log, self.waiter, self.board, self.exchange, self.listeners, on_news)

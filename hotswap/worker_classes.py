@@ -114,7 +114,7 @@ def _load(cfg: Config) -> type[Any] | None:
         reason = str(error).strip(" \n]").splitlines()[-1:] or [type(error).__name__]
         raise SettingError(
             f"{_shown(cfg)} cannot be loaded ({reason[0].strip()}): it takes sync, gthread, gevent, tornado, asgi, or "
-            "module.Class of a package that is installed; left out, hotswap's own engine serves"
+            "module.Class: correct it, install its package, or leave it out"
         ) from error
     if not inspect.isclass(found):
         raise SettingError(f"{_shown(cfg)} is no class: it takes the dotted name of a worker class")

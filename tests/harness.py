@@ -235,7 +235,8 @@ class Program:
         regex = re.compile(pattern)
 
         def search() -> re.Match[str] | None:
-            somebody = any(not process.zombie for process in descendants(os.getpid()))
+            # Twice: one look misses a process that is forked during it by a parent that then ends, as --daemon does.
+            somebody = _is_anybody_left() or _is_anybody_left()
             found = regex.search(self.text(), since)  # only now: the last words may just have been written
             assert found or somebody, f"no {regex.pattern!r} in the log, and no process is left to write it"
             return found
@@ -274,3 +275,7 @@ class Program:
     def get(self, path: str = "/", *fields: str, timeout: float = 10.0) -> Answer:
         """Asks it on a new connection."""
         return asking.get(self.address, path, *fields, timeout=timeout)
+
+
+def _is_anybody_left() -> bool:
+    return any(not process.zombie for process in descendants(os.getpid()))

@@ -118,6 +118,7 @@ def test_what_the_arbiter_has_not(program: Program) -> None:
     run(program, "-b", "127.0.0.1:0", conf=conf)
     sentence = "hotswap has no gunicorn Arbiter, and what stands for it has no 'reexec': "
     program.wait_for(sentence + "it has cfg, log, pid, app, address, LISTENERS, WORKERS and num_workers")
+    assert "the callback ArbiterView.call() at 'ready' failed" in program.text()
     assert program.stop() == 0
     conf = "def on_starting(server): server.reexec()\n"
     program.write(program.folder / "gunicorn.conf.py", conf)
@@ -174,7 +175,7 @@ def test_check_config_of_a_conf_file(program: Program) -> None:
     assert (good.returncode, good.stdout) == (0, "")
     for conf, sentence in {
         "workers = 'some'": "gunicorn.conf.py): it takes a whole number, 0 or more",
-        "threads = ": "SyntaxError",
+        "threads = ": "SyntaxError: invalid syntax, line 1)",
         "spew = True": "gunicorn.conf.py) is refused: tracing every line",
         "def when_ready(): pass": "when_ready cannot be",
     }.items():
@@ -225,6 +226,14 @@ def test_one_process_is_its_own_worker(program: Program) -> None:
     assert program.text().count("post_fork: not called, because nothing is forked (workers=0)") == 2
     program.stop()
     assert program.text().count("hook worker_exit") == 2
+
+
+def test_one_process_is_not_replaced(program: Program) -> None:
+    """max_requests and the like are for forked workers: without them the log says that they do nothing."""
+    program.start(max_requests=2)
+    assert [program.get("/").status for _ in range(4)] == [200] * 4
+    program.wait_for(r"WARNING\] gen=1 .*max_requests: without effect, because nothing is forked \(workers=0\)")
+    assert program.stop() == 0
 
 
 def test_a_worker_hook_that_raises(program: Program) -> None:

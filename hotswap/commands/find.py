@@ -35,13 +35,22 @@ def find(target: str | None, run_dir: str | None = None) -> Scoreboard:
             others.callback(board.close)
         matching = [board for board in servers if target is None or board.name == target]
         if not matching and target is not None and os.path.isfile(target):
-            return Scoreboard.of_pid(read_pid(target))
+            return named_by(target)
         chosen = only_one(matching, target, servers)
         others.pop_all()
     for board in servers:
         if board is not chosen:
             board.close()
     return chosen
+
+
+def named_by(path: str) -> Scoreboard:
+    """Return the scoreboard of the process that a pid file names. Raises NoSuchServer with that file's name."""
+    pid = read_pid(path)
+    try:
+        return Scoreboard.of_pid(pid)
+    except NoSuchServer as error:
+        raise NoSuchServer(f"the pid file {path} is of no server that you may see ({error})") from error
 
 
 def only_one(matching: Sequence[Scoreboard], target: str | None, servers: Sequence[Scoreboard]) -> Scoreboard:

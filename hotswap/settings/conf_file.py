@@ -62,4 +62,6 @@ def describe(error: Exception, path: str | None) -> str:
     text = traceback.format_exception_only(type(error), error)[-1].strip()
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if path is not None and frame.filename == path]
+    if isinstance(error, SyntaxError) and error.filename == path:
+        lines.append(error.lineno)  # it never came to run, so no frame has it
     return f"{text}, line {lines[-1]}" if lines else str(text)

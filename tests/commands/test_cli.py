@@ -38,6 +38,14 @@ def test_mistakes(argv: list[str], complaint: str, capsys: pytest.CaptureFixture
     assert complaint in capsys.readouterr().err
 
 
+def test_nothing_but_its_name() -> None:
+    """`hotswap` alone, as it is typed first of all, shows the usage too."""
+    result = subprocess.run([sys.executable, "-m", "hotswap"], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: hotswap COMMAND")
+    assert result.stderr.endswith("hotswap: a command is missing\n")
+
+
 @pytest.mark.parametrize("name", ["restart", "stop", "status"])
 def test_looking_at_a_server_does_not_import_one(bench: Bench, name: str) -> None:
     """What only `hotswap run` needs is not paid for by the commands that an operator types."""

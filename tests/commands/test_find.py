@@ -98,3 +98,14 @@ def test_pid_file_that_is_gone(tmp_path: Path) -> None:
     """So is one that cannot be read, with the cause."""
     with pytest.raises(NoSuchServer, match=r"cannot read the pid file .* \(no such file or directory\)"):
         read_pid(str(tmp_path / "pid"))
+
+
+def test_a_stale_pid_file_is_named(bench: Bench, tmp_path: Path) -> None:
+    """What the user wrote is the file, so the sentence is about the file, and the pid in it."""
+    bench.server("shop")
+    pid_file = tmp_path / "blog.pid"
+    pid_file.write_text(f"{os.getpid()}\n")
+    with pytest.raises(NoSuchServer) as caught:
+        find(str(pid_file), bench.run_dir)
+    cause = f"pid {os.getpid()} is not a hotswap server"
+    assert str(caught.value) == f"the pid file {pid_file} is of no server that you may see ({cause})"

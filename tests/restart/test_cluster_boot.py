@@ -21,10 +21,11 @@ MODULE = GOOD.partition('if __name__ ==')[0]
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_running_version_serves_on(program: Program, name: str) -> None:
-    """The table of broken deploys, with two workers."""
+@pytest.mark.parametrize("number", [2, 4])
+def test_the_running_version_serves_on(program: Program, number: int, name: str) -> None:
+    """The table of broken deploys, with two workers and with four."""
     broken = BROKEN[name]
-    program.start(boot_timeout=3, workers=2)
+    program.start(boot_timeout=3, workers=number)
     before = workers(program)
     program.deploy(text=broken.text)
     command = restart(program)

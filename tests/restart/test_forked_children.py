@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.asking import connect
 from tests.eventually import eventually
 from tests.harness import PLAIN, Program
+from tests.restart.gates import refused
 
 FORKS = '''
 def forks(environ, rest):
@@ -46,14 +46,6 @@ def children() -> Iterator[Children]:
     yield made
     for child in made:
         os.kill(child, signal.SIGKILL)  # in the way: that it still lives is what was to be shown
-
-
-def refused(program: Program) -> bool:
-    try:
-        connect(program.address).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("workers", [0, 2])

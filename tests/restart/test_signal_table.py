@@ -11,6 +11,7 @@ from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
 from tests.harness import PLAIN, Program
 from tests.processes import look
+from tests.restart.gates import refused
 
 IMPORT = "import hotswap\n"
 
@@ -30,14 +31,6 @@ def test_term_and_int_drain(program: Program, number: signal.Signals) -> None:
         assert answer.headers["connection"] == "close"
     assert program.wait_status() == 0
     assert "serve() returned stopped" in program.text()
-
-
-def refused(program: Program) -> bool:
-    try:
-        connect(program.address).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_quit_stops_at_once(program: Program) -> None:

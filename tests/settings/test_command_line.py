@@ -93,7 +93,7 @@ def test_hooks_of_a_conf_file(project: Path) -> None:
     ("text", "sentence"),
     [
         ("threads = 'x'\n", "threads cannot be 'x' ({path}): it takes a whole number, 0 or more"),
-        ("threads = (\n", "the configuration file {path} failed (SyntaxError: '(' was never closed"),
+        ("threads = (\n", "the configuration file {path} failed (SyntaxError: '(' was never closed, line 1)"),
         ("x = 1\nraise KeyError('gone')\n", "failed (KeyError: 'gone', line 2): correct it"),
         ("import no_such_module\n", "failed (ModuleNotFoundError: No module named 'no_such_module', line 1)"),
         ("def post_fork(server):\n    pass\n", "post_fork cannot be <function post_fork"),
