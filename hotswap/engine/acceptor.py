@@ -101,7 +101,7 @@ class Acceptor:
 
     def _wait_for_room(self, why: str) -> None:
         self._retry = self._turns.now + _TRY_AGAIN
-        self._core.next_tick = min(self._core.next_tick, self._retry)
+        self._core.tick_at(self._retry)
         with self._core.lock:
             self._pause()
         if self._turns.now - self._said >= _SAY_AGAIN:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.http.errors import NoMoreData, ParseException
 
@@ -171,6 +172,8 @@ class Caller:
 
     def _failed(self, conn: Connection, request: Request, response: Response, error: BaseException) -> int:
         """The application raised. gunicorn's websocket contract: StopIteration (or a lost client) just ends it."""
+        if os.getpid() != self._core.pid:
+            self._end_child(error)
         if request.upgrade and isinstance(error, (StopIteration, ConnectionError)):
             return DROP if not response.headers_sent else CLOSE
         client_error = isinstance(error, (ParseException, NoMoreData))
@@ -184,6 +187,13 @@ class Caller:
             # Nothing but the early end of it can tell the client that this answer is not whole.
             return CLOSE
         return self._server_error(conn, request, response)
+
+    def _end_child(self, error: BaseException) -> NoReturn:
+        """A child that the application has forked ends: it has our sockets and our epoll, and must not serve on."""
+        if not isinstance(error, SystemExit):
+            self._core.log.exception("a process that the application has forked failed")
+            os._exit(1)
+        os._exit(error.code if isinstance(error.code, int) else error.code is not None)
 
     def _server_error(self, conn: Connection, request: Request, response: Response) -> int:
         keep = request.keep_alive and not (conn.closing or self._core.draining)

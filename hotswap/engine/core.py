@@ -12,12 +12,12 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from hotswap.engine.connection import FIN, IDLE, Connection
+from hotswap.engine.connection import FIN, HEAD, IDLE, Connection
 from hotswap.engine.limits import Limits
 from hotswap.engine.model import Counters, Log, Service
 
@@ -83,6 +83,7 @@ class Core:
         self.ready: deque[int] = deque()
         #: Orders taking the lead away against finishing; never held over anything slow.
         self.lock = threading.Lock()
+        self.pid = 0  # the process that serves
         self.leader = 0  # the leading thread's identity
         self.leaving = False
         self.draining = False
@@ -91,6 +92,7 @@ class Core:
         self.unyielding: Unyielding  # how to talk to clients then; made before there is a second thread
         self.adopted = 0  # live connections that came from another process
         self.next_tick = 0.0  # when the leader looks at deadlines next
+        self.sources: Container[int] = ()  # descriptors that are polled and no connections; set by `Sources`
         #: Called with a connection that became idle while leaving; whoever calls owns it. Set by `Leaving`.
         self.depart: Callable[[Connection], None] = self.put_back
         #: Called when a connection ended, so that accepting can begin again. Set by `Acceptor`.
@@ -112,16 +114,27 @@ class Core:
 
     def disarm(self, conn: Connection) -> None:
         """Take it out of epoll. Not masked with 0: that would still report EPOLLHUP, again and again."""
+        with self.lock:  # hush() may be at it: once we return it is done, and the socket may be closed or sent away
+            self._disarm(conn)
+
+    def _disarm(self, conn: Connection) -> None:
         if conn.polled:
             conn.polled = 0
-            # An application may have closed the socket under us; the number may be another connection's by now.
-            if conn.sock.fileno() == conn.fd:
+            if conn.sock.fileno() == conn.fd or self._is_nobodys(conn):
                 try:
                     self.epoll.unregister(conn.fd)
-                except (OSError, ValueError):  # stop() was quicker
+                except (OSError, ValueError):  # the number is not in use, or stop() was quicker
                     pass
         # Last: of a connection that is not found there, `polled` is true.
-        self.lent.pop(conn.fd, None)
+        if self.lent.get(conn.fd) is conn:
+            del self.lent[conn.fd]
+
+    def _is_nobodys(self, conn: Connection) -> bool:
+        """The application has closed the socket under us, or detached it. Closed, its number may be used again by now;
+        detached, the application has it open and only we can end its being polled.
+        """
+        fd = conn.fd
+        return fd not in self.sources and all(other is conn or other.fd != fd for other in list(self.live))
 
     def lend(self, conn: Connection) -> None:
         """Another thread goes on with its request. It stays in epoll: few clients say anything before they have their
@@ -138,7 +151,7 @@ class Core:
         with self.lock:
             conn = self.lent.get(fd)
             if conn is not None:
-                self.disarm(conn)
+                self._disarm(conn)
 
     def wake_leader(self) -> None:
         """Let the leader look again at what is ready and at the next deadline; nothing if we are the
@@ -154,20 +167,27 @@ class Core:
 
     def put_back(self, conn: Connection, events: int = READ) -> None:
         """Give a connection to the loop, to go on with its phase. The caller owned it and no longer does."""
-        if conn.deadline < self.next_tick:
-            self.next_tick = conn.deadline
-            self.wake_leader()
+        deadline = conn.deadline
         if conn.fd not in self.lent and conn.polled == events:
             self.owned[conn.fd] = conn
         elif not self._register(conn, events):
             self.drop(conn)
             return
+        # Only now that it can be found: a tick before this line may not have seen it, and one behind it asks again.
+        if deadline < self.next_tick:
+            self.tick_at(deadline)
         if self.stopped:
             self._drop_late(conn)
 
+    def tick_at(self, when: float) -> None:
+        """Let the leader look at deadlines no later than `when`."""
+        with self.lock:
+            self.next_tick = min(self.next_tick, when)
+        self.wake_leader()
+
     def _drop_late(self, conn: Connection) -> None:
         """stop() has closed what it found, and may not have found this one."""
-        if self.take(conn.fd) is conn:
+        if self.take_back(conn):
             self.drop(conn)
 
     def _register(self, conn: Connection, events: int) -> bool:
@@ -181,12 +201,25 @@ class Core:
                 self.arm(conn, events)
             except (OSError, ValueError):
                 return False
-            self.owned[conn.fd] = conn
-            return True
+            before, self.owned[conn.fd] = self.owned.get(conn.fd), conn
+        if before is not None and before is not conn:
+            self.forget(before)  # its application closed it after the call, else this number could not be ours
+        return True
 
     def take(self, fd: int) -> Connection | None:
         """Become the owner of a connection the loop owns, or None if somebody else was quicker."""
         return self.owned.pop(fd, None)
+
+    def take_back(self, conn: Connection) -> bool:
+        """Become the owner of a connection that the loop owned a moment ago; False if somebody else was quicker."""
+        if self.owned.get(conn.fd) is not conn:
+            return False
+        found = self.take(conn.fd)
+        if found is conn:
+            return True
+        if found is not None:  # ours has ended in between, and another one has got its number
+            self.wait_for_request(found, found.polled)
+        return False
 
     def idle(self, conn: Connection, now: float, patience: float = 0.0) -> None:
         """The caller is done with a connection that stays open: wait for its next request, or let it leave.
@@ -197,6 +230,10 @@ class Core:
         conn.work = None
         conn.phase = IDLE
         conn.deadline = now + (patience or self.limits.keepalive)
+        if conn.sock.fileno() != conn.fd:
+            # The application has closed it. The number may be another connection's, which must be found under it.
+            self.drop(conn)
+            return
         if self.leaving:
             self.depart(conn)
             return
@@ -213,20 +250,18 @@ class Core:
 
     def reclaim(self, conn: Connection) -> None:
         """Let a connection leave that was given to the loop a moment ago, unless somebody took it meanwhile."""
-        fd = conn.fd
-        if self.owned.get(fd) is not conn:
+        if not self.take_back(conn):
             return
-        found = self.take(fd)
-        if found is conn:
+        if conn.phase > HEAD:  # somebody had it, for a whole request: it leaves when that is done
+            self.put_back(conn, conn.polled)
+        else:
             self.depart(conn)
-        elif found is not None:  # it ended in between, and another one has got its number
-            self.put_back(found, found.polled)
 
-    def wait_for_request(self, conn: Connection) -> None:
-        """`put_back` for an idle connection: bytes of its next request may be here already."""
+    def wait_for_request(self, conn: Connection, events: int = READ) -> None:
+        """`put_back` for a connection that may be idle: bytes of its next request may be here already."""
         # The bytes of a HEAD have been looked at: asked for again while leaving, they would keep the loop spinning.
         fd, waiting = conn.fd, conn.phase == IDLE and bool(conn.data)
-        self.put_back(conn)
+        self.put_back(conn, events)
         if waiting:
             self.ready.append(fd)
             self.wake_leader()

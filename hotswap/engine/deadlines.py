@@ -29,16 +29,18 @@ class Deadlines:
         """Expire what is due, and find out when to look again."""
         core = self._core
         # Before the scan: a connection that is put back during it may ask for an earlier time.
-        core.next_tick = now + min(_NEVER, core.limits.keepalive or _NEVER)
+        with core.lock:
+            core.next_tick = now + min(_NEVER, core.limits.keepalive or _NEVER)
         soonest = core.next_tick
         for conn in list(core.owned.values()):
             if conn.deadline > now:
                 soonest = min(soonest, conn.deadline)
-            elif core.take(conn.fd) is conn:
+            elif core.take_back(conn):
                 if conn.deadline > now:  # it was served in between
-                    core.put_back(conn, conn.polled)
+                    core.wait_for_request(conn, conn.polled)
                 else:
                     self.expire(conn)
         for ask in self.also:
             soonest = min(soonest, ask(now))
-        core.next_tick = min(core.next_tick, max(soonest, now + _LEAST))
+        with core.lock:
+            core.next_tick = min(core.next_tick, max(soonest, now + _LEAST))

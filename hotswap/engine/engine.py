@@ -7,6 +7,7 @@ not by two at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,6 +71,7 @@ class Engine:
 
     def start(self) -> None:
         """Start the first thread: sources and adopted connections are served, listeners are not polled yet."""
+        self._core.pid = os.getpid()
         self._threads.start()
         self._monitor.start()
 

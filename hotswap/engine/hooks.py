@@ -78,7 +78,7 @@ class RequestHooks:
             return
         try:
             self._post(self._worker, view, request.environ, response)
-        except Exception:  # the user's code, and the client has its answer
+        except BaseException:  # the user's code, SystemExit too, and the client has its answer
             self._core.log.exception("Exception in post_request hook")
 
 

@@ -144,10 +144,9 @@ class Leaving:
         # One that only its keys keep here has all of its keep-alive time: nobody waits for us to end.
         if conn.phase == IDLE and not (conn.tls and give is not None):
             conn.deadline = monotonic() + core.limits.drain_linger
-        fd = conn.fd
         core.wait_for_request(conn)
         # leave() or resume() may have swept before it was there to be found.
-        if self._give is not give and core.take(fd) is conn:
+        if (self._give is not give or not core.leaving) and core.take_back(conn):
             conn.closing = False
             core.idle(conn, monotonic())
 
@@ -196,14 +195,13 @@ class Leaving:
         for conn in self._loop_owned():
             if conn.phase > HEAD or conn.closing:
                 self._hurry(conn)
-                core.put_back(conn, conn.polled)
+                core.wait_for_request(conn, conn.polled)
             elif self._give is None or not conn.movable(core.limits.movable):
                 self.depart(conn)
             else:
                 batch.append(conn)
         for start in range(0, len(batch), core.limits.turn):
             self._hand_over(batch[start : start + core.limits.turn])
-
 
     def _hurry(self, conn: Connection) -> None:
         """Draining, a connection whose handshake has not even begun waits no longer than an idle one."""

@@ -58,12 +58,18 @@ class Monitor:
                 _sharpen_timer()
             self._bell.acquire(timeout=self._pause(close))
             try:
-                running = self._threads.slot[0]
-            except IndexError:
-                self._nothing_runs()
-            else:
-                self._quiet = 0
-                self._look(running, monotonic())
+                self._round()
+            except Exception:  # nobody else looks after a stuck leader
+                self._core.log.exception("the engine's monitor failed and goes on")
+
+    def _round(self) -> None:
+        try:
+            running = self._threads.slot[0]
+        except IndexError:
+            self._nothing_runs()
+        else:
+            self._quiet = 0
+            self._look(running, monotonic())
 
     def _pause(self, close: bool) -> float:
         """Seconds until the next look."""

@@ -187,8 +187,11 @@ class Response:
         self._push("".join([*lines, "\r\n"]).encode("latin-1"))
 
     def release(self) -> None:
-        """The request is over. environ has `early_hints` in it: a circle, which only a collection would free."""
-        del self._request
+        """The request is over. environ has `early_hints` in it: a circle, which only a collection would free.
+
+        Nor is the connection ours any more: a `write` that was kept would speak in the middle of other answers.
+        """
+        del self._request, self._conn
 
     # what loggers and hooks read, by gunicorn's names
 

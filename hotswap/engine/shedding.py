@@ -32,7 +32,7 @@ def _idle(core: Core, count: int) -> list[Connection]:
         if taken is conn and conn.phase == IDLE and not conn.data:
             found.append(conn)
         elif taken is not None:  # it has begun a request meanwhile, or another connection has got its number
-            core.put_back(taken, taken.polled)
+            core.wait_for_request(taken, taken.polled)
     return found
 
 

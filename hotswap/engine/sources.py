@@ -21,6 +21,7 @@ class Sources(dict[int, Source]):
         super().__init__()
         self._core = core
         self.busy = False
+        core.sources = self
 
     def run(self, fd: int, mask: int) -> bool:
         """Run the callback of `fd`; False if it has none."""

@@ -15,7 +15,7 @@ from time import monotonic
 from hotswap.engine.connection import Connection
 from hotswap.engine.core import RECV, Core
 
-_SAY_AGAIN = 60.0  # seconds between two complaints about too few threads
+_SAY_AGAIN = 60.0  # seconds between two equal complaints about too few threads
 
 
 class Seat:
@@ -44,7 +44,7 @@ class Threads:
         self.jobs: deque[Connection] = deque()
         self.slot: list[Connection] = []  # what the leader runs inline: whoever pops it has the lead
         self._starting = threading.Lock()
-        self._said = -_SAY_AGAIN
+        self._said = self._could_not = -_SAY_AGAIN
 
     def start(self) -> None:
         """Start the first thread and give it the lead. Raises RuntimeError if the system gives no thread."""
@@ -52,8 +52,12 @@ class Threads:
 
     def stop(self) -> None:
         """Let every sleeping thread end; busy ones end when they are done."""
-        while self.idle:
-            self._ring(self.idle.pop(), None)
+        while True:
+            try:
+                seat = self.idle.pop()
+            except IndexError:  # asked before, another one might take the last in between
+                return
+            self._ring(seat, None)
 
     def can_spare(self) -> bool:
         """True if the leader may run a request inline: another thread can take the lead from it."""
@@ -115,7 +119,7 @@ class Threads:
     # requests for others
 
     def hand(self, conn: Connection) -> None:
-        """Give a request (whose connection is out of epoll) to a free thread, or queue it. Called by the leader."""
+        """Give a request (its connection is lent, or out of epoll) to a free thread, or queue it. Called by the leader."""
         self.jobs.append(conn)
         seat = self._free_seat()
         if seat is None:
@@ -145,10 +149,17 @@ class Threads:
                 return None
             try:
                 return self._new_seat()
-            except RuntimeError as error:
-                number = self.count + 1
-                self._core.log.error("cannot start thread %d (%s): requests wait for others", number, error)
+            except (RuntimeError, ImportError, OSError) as error:
+                self._cannot(error)
                 return None
+
+    def _cannot(self, error: Exception) -> None:
+        # The monitor tries again at every look.
+        now = monotonic()
+        if now - self._could_not >= _SAY_AGAIN:
+            self._could_not = now
+            number = self.count + 1
+            self._core.log.error("cannot start thread %d (%s): requests wait for others", number, error)
 
     def _new_seat(self) -> Seat:
         seat = Seat()

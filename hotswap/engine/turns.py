@@ -69,7 +69,7 @@ class Turns:
             try:
                 if not self._round(slot):
                     return
-            except Exception:  # whatever it is, somebody has to go on polling
+            except BaseException:  # whatever it is, somebody has to go on polling
                 if self._core.stopped:  # by another thread
                     return  # type: ignore[unreachable]
                 self._core.log.exception("the engine's loop failed and goes on")
@@ -103,7 +103,7 @@ class Turns:
             return True
         try:
             return self._step(conn, mask, slot) if conn.phase > HEAD else self._hear(conn, mask, slot)
-        except Exception:  # noqa: BLE001  a fault of ours: it costs this connection, not the others
+        except BaseException:  # noqa: BLE001  a fault of ours, or of a logger: it costs this connection, not the others
             return self._fault(conn, slot)
 
     def _fault(self, conn: Connection, slot: list[Connection]) -> bool:
@@ -130,17 +130,19 @@ class Turns:
             # Bytes nobody has looked at go first: reading on would let a pipelining client fill the memory, and meet
             # the end of the connection before the requests that came before it.
             return self._begin(conn, conn.data, slot)
+        core = self._core
         try:
-            core = self._core
             data = core.unyielding.recv(conn.sock) if core.crowded else conn.sock.recv(RECV)
         except BlockingIOError:
-            self._core.put_back(conn, conn.waits_for())
+            core.put_back(conn, conn.waits_for())
+            if core.leaving and not conn.closing:  # as in Core.idle()
+                core.reclaim(conn)
             return True
         except OSError:
             data = b""
         if not data:
             # Whole requests before a half-close have been answered: they were served before this was read.
-            self._core.drop(conn)
+            core.drop(conn)
             return True
         if conn.data:
             data = conn.data + data
@@ -237,7 +239,7 @@ class Turns:
         """A request in a thread that does not lead."""
         try:
             self._serve(conn)
-        except Exception:  # noqa: BLE001  a fault of ours: it costs this connection, not the thread
+        except BaseException:  # noqa: BLE001  a fault of ours, or of a logger: it costs this connection, not the thread
             self._lost(conn)
 
     def _serve(self, conn: Connection) -> None:
@@ -246,9 +248,10 @@ class Turns:
             self._core.drop(conn)
             return
         self._core.counters.requests += 1
-        outcome = self.caller.converse(conn, request) if request.upgrade else self.caller.run(conn, request)
-        if request.upload:
-            waiting = self.uploads.leave()
+        try:
+            outcome = self.caller.converse(conn, request) if request.upgrade else self.caller.run(conn, request)
+        finally:
+            waiting = self.uploads.leave() if request.upload else None
             if waiting is not None:
                 # This thread takes it next. Not another one: the leader may count on the last that is free.
                 self.threads.jobs.append(waiting)
