@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hotswap.crew.interfaces import Interface, interface_of
 from hotswap.errors import UsageError
-from hotswap.interfaces import Interface, interface_of
 from hotswap.system.addresses import keys, parse_all
 
 if TYPE_CHECKING:

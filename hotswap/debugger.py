@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from hotswap.applications import WSGIApp
-from hotswap.interfaces import interface_of
+from hotswap.crew.interfaces import interface_of
 from hotswap.logs import Log
 from hotswap.settings import Config
 from hotswap.system.addresses import parse_all

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hotswap.applications import Address, WSGIApp, addresses_of, must_be_application, set_debug
+from hotswap.crew.interfaces import interface_of
 from hotswap.errors import RestartRefused, UsageError
 from hotswap.events import CALLBACKS, draining
-from hotswap.interfaces import interface_of
 from hotswap.platform import NEEDED
 from hotswap.settings import run_arguments
 from hotswap.settings.names import refuse_unknown

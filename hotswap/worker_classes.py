@@ -9,8 +9,8 @@ from typing import Any
 
 from gunicorn import util
 
+from hotswap.crew.interfaces import Interface, interface_of
 from hotswap.errors import SettingError, UsageError
-from hotswap.interfaces import Interface, interface_of
 from hotswap.settings import Config
 from hotswap.settings.refusals import ENGINE
 

@@ -6,6 +6,7 @@ next one. Nothing of it has a path, so an arbiter that is killed leaves nothing 
 
 from __future__ import annotations
 
+import enum
 import mmap
 import os
 import struct
@@ -19,7 +20,12 @@ _AGE: Final = struct.Struct("<Q")
 _KNOWN: Final = 1024
 
 
-_SHOWN, _AWAITED, _TOLD = range(3)
+class Birth(enum.IntEnum):
+    """How far a worker is; one byte of shared memory."""
+
+    SHOWN = 0  # it stands on the scoreboard, or never was
+    AWAITED = 1  # the arbiter is about to fork it, or it has just been
+    TOLD = 2  # it was told to leave before it served
 
 
 class Births:
@@ -34,26 +40,26 @@ class Births:
 
     def announce(self, age: int) -> None:
         """In the arbiter: the worker of this age (gunicorn counts them) is about to be forked."""
-        self._memory[self._place(age)] = _AWAITED
+        self._memory[self._place(age)] = Birth.AWAITED
         _AGE.pack_into(self._memory, 0, age)
 
     def shown(self, age: int) -> None:
         """In that worker: it stands on the scoreboard now."""
-        self._memory[self._place(age)] = _SHOWN
+        self._memory[self._place(age)] = Birth.SHOWN
 
     def told(self, age: int) -> None:
         """In that worker: it was told to leave before it served."""
-        self._memory[self._place(age)] = _TOLD
+        self._memory[self._place(age)] = Birth.TOLD
 
     def awaited(self, after: int = 0) -> bool:
         """Whether one younger than `after` was announced and has not shown itself."""
-        return self._any(after, _AWAITED)
+        return self._any(after, Birth.AWAITED)
 
     def any_told(self, after: int) -> bool:
         """Whether one younger than `after` was told to leave before it served, be it dead or alive."""
-        return self._any(after, _TOLD)
+        return self._any(after, Birth.TOLD)
 
-    def _any(self, after: int, what: int) -> bool:
+    def _any(self, after: int, what: Birth) -> bool:
         (latest,) = _AGE.unpack_from(self._memory)
         ages = range(max(after, latest - _KNOWN) + 1, latest + 1)
         return any(self._memory[self._place(age)] == what for age in ages)

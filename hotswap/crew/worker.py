@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
+from gunicorn.errors import AppImportError
 from gunicorn.workers import base
 
 from hotswap.crew import ground
 from hotswap.crew.duty import Duty
 from hotswap.crew.forking import die_with_parent, outlive_parent
+from hotswap.crew.interfaces import interface_of
 from hotswap.crew.post import Post
 from hotswap.crew.shift import WORKER_SIGNALS
 from hotswap.crew.standalone import Standalone
@@ -115,6 +117,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """One application for each listener, where gunicorn has one for all."""
         if self.post is None:
             super().load_wsgi()
+            if interface_of(self.wsgi).is_asgi:
+                raise AppImportError("hotswap.Worker is for WSGI, and this is an ASGI application: take -k asgi")
         else:
             self._apps = self.app.by_key()
 

@@ -119,7 +119,7 @@ class Threads:
     # requests for others
 
     def hand(self, conn: Connection) -> None:
-        """Give a request (its connection is lent, or out of epoll) to a free thread, or queue it. Called by the leader."""
+        """Give a request, whose connection is lent or out of epoll, to a free thread, or queue it; for the leader."""
         self.jobs.append(conn)
         seat = self._free_seat()
         if seat is None:

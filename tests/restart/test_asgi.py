@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hotswap import Server, UsageError, elsewhere
-from hotswap.interfaces import Interface, interface_of
+from hotswap.crew.interfaces import Interface, interface_of
 from tests.asking import connect, read_answer, request
 from tests.commanding import hotswap
 from tests.eventually import eventually

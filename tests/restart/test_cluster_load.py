@@ -14,13 +14,13 @@ from tests.restart.clusters import serving, settle, wait_workers, with_hooks, wo
 from tests.restart.test_load import CLIENTS, assert_nobody_noticed
 from tests.traffic import Traffic
 
-RESTARTS = 10
+RESTARTS = 30
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", [2, 4])
-def test_ten_restarts_under_load(program: Program, number: int) -> None:
-    """Ten deploys with a SIGHUP each: every request is answered, and no connection is closed by the server."""
+def test_thirty_restarts_under_load(program: Program, number: int) -> None:
+    """Thirty deploys with a SIGHUP each: every request is answered, and no connection is closed by the server."""
     program.start(workers=number)
     with Traffic(program.address, CLIENTS, seconds=120) as traffic:
         for version in range(2, RESTARTS + 2):

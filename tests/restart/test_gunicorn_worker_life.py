@@ -193,6 +193,16 @@ def test_a_broken_deploy_ends_gunicorn(gunicorn: Gunicorn) -> None:
     gunicorn.program.wait_gone(*gunicorn.booted())
 
 
+@pytest.mark.parametrize("preload", [False, True])
+def test_an_asgi_application_is_refused(gunicorn: Gunicorn, preload: bool) -> None:
+    """The engine cannot serve it: gunicorn does not start, and says what to take instead."""
+    asgi = "async def app(scope, receive, send):\n    raise NotImplementedError\n"
+    gunicorn.program.deploy(text=asgi)
+    gunicorn.start(*(["--preload"] if preload else []), wait=False)
+    gunicorn.program.wait_for("hotswap.Worker is for WSGI, and this is an ASGI application: take -k asgi")
+    assert gunicorn.program.wait_status() == 4
+
+
 def test_term_to_everybody_while_new_ones_boot(gunicorn: Gunicorn) -> None:
     """As systemd stops a service: nobody waits for those that will not serve, and what runs is finished."""
     gunicorn.start("--graceful-timeout", "60", workers=2)
