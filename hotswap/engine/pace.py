@@ -112,8 +112,6 @@ class Pace:
         route = self._route(path)
         if blocked:
             self._blocked.append((monotonic(), turn))
-        if route is None:
-            return
         route.average += _WEIGHT * (blocked - route.average)
         route.quick = 0 if blocked else route.quick + 1
         route.rest = 0
@@ -133,11 +131,10 @@ class Pace:
         self._trial_until = now + _LOOK_AT_TRIAL
         return True
 
-    def _route(self, path: str) -> Route | None:
+    def _route(self, path: str) -> Route:
         route = self.routes.get(path)
         if route is None:
             if len(self.routes) >= _PATHS:
-                self.routes = {known: found for known, found in self.routes.items() if not found.rest}
-            if len(self.routes) < _PATHS:
-                route = self.routes[path] = Route()
+                self.routes = {}  # what is asked for again is soon learnt again
+            route = self.routes[path] = Route()
         return route

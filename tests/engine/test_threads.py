@@ -11,6 +11,7 @@ from time import clock_gettime, monotonic, pthread_getcpuclockid, thread_time
 
 import pytest
 
+from hotswap.engine.pace import Pace
 from tests.engine.apps import Environ, Gate, Start, hello
 from tests.engine.rig import Rig, request
 from tests.eventually import eventually
@@ -156,6 +157,15 @@ def cpu_of_leader(make: Rig, silent: socket.socket) -> float:
     before = clock_gettime(clock)
     assert select.select([silent], [], [], 0.2)[0] == []
     return clock_gettime(clock) - before
+
+
+def test_paths_that_clients_invent_are_forgotten() -> None:
+    """However many block, the table stays small, and the next one is learnt."""
+    pace = Pace()
+    for number in range(5000):
+        pace.note(f"/item/{number}", True, number)
+    assert len(pace.routes) <= 1024
+    assert "/item/4999" in pace.routes
 
 
 def test_the_leader_waits_for_a_thread_that_puts_a_connection_back(rig: MakeRig) -> None:
