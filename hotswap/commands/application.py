@@ -43,8 +43,12 @@ def load(name: str) -> Callable[..., Any]:
 def _reason(module: str, error: Exception) -> str:
     """Return what to say after the application's name: a sentence, or on the next line the traceback."""
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+        where = os.getcwd()
+        if not os.access(where, os.R_OK | os.X_OK):
+            # What the import system takes for an empty directory.
+            return f" (user {os.geteuid()} may not read {where}): let that user read it, or give another --user"
         return (
-            f" (no module {error.name} in {os.getcwd()} or on sys.path): "
+            f" (no module {error.name} in {where} or on sys.path): "
             "start in the directory of the project, or give --chdir or --pythonpath"
         )
     if isinstance(error, ImportError) and "did you mean" in str(error):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
-import faulthandler
 import itertools
 import logging
 import os
@@ -28,7 +27,7 @@ from hotswap.crew.member import Member
 from hotswap.crew.post import Post, Shared
 from hotswap.crew.seat import Seat
 from hotswap.errors import HotswapError
-from hotswap.system import title
+from hotswap.system import hangs, title
 from hotswap.system.forks import own_fork
 from hotswap.system.signals import HANDLED, blocked
 
@@ -84,7 +83,8 @@ class Forker:
         return self._member_class(seat, worker, worker.pid, ours)
 
     def _fork(self, worker: Any, ours: Channel, others: Iterable[Member]) -> int:
-        _no_watchdog()
+        # What two write at once nobody can read: from here on a worker says where it hangs.
+        hangs.stop()
         _flush()
         # Until the child has dispositions of its own: a HUP to all processes of a name must not end one that is young.
         with blocked(HANDLED), own_fork():
@@ -140,11 +140,6 @@ class Forker:
             self._shared.cfg.worker_exit(self._shared.arbiter, worker)
         except Exception:
             self._shared.log.exception("the worker_exit hook failed")
-
-
-def _no_watchdog() -> None:
-    """A timer of faulthandler's is a thread: a child has none, and would wait for it when it ends."""
-    faulthandler.cancel_dump_traceback_later()
 
 
 def die_with_parent(parent: int) -> None:

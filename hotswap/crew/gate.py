@@ -94,8 +94,6 @@ class Gate:
         if not self._loaded:
             self._loaded = True
             self._shared.has_loaded()
-            # It would notice by itself within a second (gunicorn's workers look at getppid), if it is not busy.
-            end_with_parent(signal.SIGTERM)
             self._post.channel.send(News.LOADED)
 
     def _told_to_accept(self) -> bool:
@@ -107,6 +105,9 @@ class Gate:
     def _open(self) -> None:
         if not self.is_open:
             self.is_open = True
+            # Until here its parent's end kills it, or one whose event loop hangs would keep the listeners. From here on
+            # it would notice by itself within a second (gunicorn's workers look at getppid), if it is not busy.
+            end_with_parent(signal.SIGTERM)
             self._show("serving")
             self._post.channel.send(News.ACCEPTING)
 

@@ -13,6 +13,7 @@ from typing import Any
 from hotswap.crew.channel import Channel, Message, Order
 from hotswap.crew.seat import Seat
 from hotswap.engine import InFlight
+from hotswap.system.signals import name_of
 
 
 class Stage(enum.Enum):
@@ -46,6 +47,7 @@ class Member:
         self.stage = Stage.LOADING
         self.began = time.monotonic()
         self.status: int | None = None
+        self._killed = False
         #: what it said of its end
         self.error = ""
         #: why it was told to leave, or asked to be replaced
@@ -95,6 +97,7 @@ class Member:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this very process, or to nobody."""
+        self._killed = self._killed or number == signal.SIGKILL
         with contextlib.suppress(ProcessLookupError, OSError):
             signal.pidfd_send_signal(self.pidfd, number)
 
@@ -116,8 +119,8 @@ class Member:
         if self.status is None:
             return f"{self} runs"
         if self.status < 0:
-            perhaps = " (out of memory, perhaps)" if self.status == -signal.SIGKILL else ""
-            return f"{self} was killed by {signal.Signals(-self.status).name}{perhaps}"
+            perhaps = " (out of memory, perhaps)" if self.status == -signal.SIGKILL and not self._killed else ""
+            return f"{self} was killed by {name_of(-self.status)}{perhaps}"
         return f"{self} exited with status {self.status}"
 
     def close(self) -> None:

@@ -290,7 +290,7 @@ class Supervisor:
     def look_at_heartbeats(self) -> None:
         """End who has not given a heartbeat for `timeout` seconds: SIGABRT first, a look later SIGKILL.
 
-        As gunicorn.arbiter.Arbiter.murder_workers. One that loads has given none yet, and is not missed.
+        As gunicorn.arbiter.Arbiter.murder_workers. One that loads has given none yet: it has `boot_timeout`.
         """
         self._waiter.later(LOOK_EVERY, self.look_at_heartbeats)
         self._look_at_ages()
@@ -303,12 +303,20 @@ class Supervisor:
         timeout = self._shared.cfg.timeout
         for member in list(self.members.values()) if timeout else ():
             if member.must_beat and now - max(member.last_heartbeat(), self._amnesty) > timeout:
-                self._end_stuck(member)
+                self._end_stuck(member, f"gave no heartbeat for timeout = {timeout} s")
+        self._look_at_loading()
 
-    def _end_stuck(self, member: Member) -> None:
+    def _look_at_loading(self) -> None:
+        """One that hangs while it loads would keep its seat for ever, and serve nobody."""
+        patience = self._shared.cfg.boot_timeout
+        for member in self.at(Stage.LOADING) if self.phase is Phase.SERVING else ():
+            if member.lived > patience:
+                self._end_stuck(member, f"has not loaded within boot_timeout = {patience:g} s")
+
+    def _end_stuck(self, member: Member, why: str) -> None:
         first, member.worker.aborted = not member.worker.aborted, True
         if first:
-            self._log.error("%s gave no heartbeat for timeout = %s s: ending it", member, self._shared.cfg.timeout)
+            self._log.error("%s %s: ending it", member, why)
         member.signal(signal.SIGABRT if first else signal.SIGKILL)
 
     # hooks

@@ -103,6 +103,7 @@ RetireTimeout = _make(
 BootTimeout = _make(
     "boot_timeout", "SECONDS", seconds(above=True), 60.0,
     "Seconds that a successor may take to become ready; after that the restart has failed.",
+    "A worker that is forked later has as long to load; after that it is ended, and the next one is tried.",
 )  # fmt: skip
 Check = _make(
     "check", "PATH", validate_check, "",

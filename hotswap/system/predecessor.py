@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import itertools
 import json
 import os
@@ -13,12 +12,12 @@ import time
 from types import TracebackType
 from typing import Any
 
+from hotswap.system import hangs
+
 #: More of a traceback than this says nothing more; the predecessor keeps as much of standard error.
 ERROR_LIMIT = 16 * 1024
 #: How many files of a failed start are named.
 FILES_LIMIT = 200
-#: The least time that faulthandler is given (seconds).
-_AT_ONCE = 0.05
 
 
 class Predecessor:
@@ -72,7 +71,7 @@ class Predecessor:
 
     def ready(self, **facts: object) -> None:
         """Say that we accept and answer; the last message on this pipe. The hook on uncaught exceptions goes."""
-        faulthandler.cancel_dump_traceback_later()
+        hangs.stop()
         self._send({"ready": facts})
         self._close_pipe()
 
@@ -96,12 +95,11 @@ class Predecessor:
         """Have the stack of every thread written to the ready pipe shortly before the predecessor gives up."""
         if boot_timeout > 0 and self._ready_fd >= 0:
             # A forked worker asks again, late in the boot: the predecessor's patience began with ours.
-            left = boot_timeout * 0.8 - (time.monotonic() - self._began)
-            faulthandler.dump_traceback_later(max(left, _AT_ONCE), exit=False, file=self._ready_fd)
+            hangs.watch(boot_timeout * 0.8 - (time.monotonic() - self._began), self._ready_fd)
 
     def close(self) -> None:
         """Give back every descriptor and the exception hook; safe to call twice."""
-        faulthandler.cancel_dump_traceback_later()
+        hangs.stop()
         self._close_pipe()
         if self._pidfd >= 0:
             os.close(self._pidfd)

@@ -143,6 +143,14 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+def name_of(number: int) -> str:
+    """The name of any signal that can end a process; `signal.Signals` knows only two of the real-time ones."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 @contextlib.contextmanager
 def blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
     """Block `numbers` in this thread: what is started meanwhile inherits the mask (sigprocmask(2))."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotswap.system.program import Program
-from hotswap.system.signals import REMEMBERED, blocked
+from hotswap.system.signals import REMEMBERED, blocked, name_of
 
 #: How much of a booting successor's standard error is kept (bytes).
 TAIL = 16 * 1024
@@ -199,7 +199,7 @@ class Successor:
         if status == UNKNOWN:
             return f"the successor (pid {self.pid}) has ended"
         if status < 0:
-            return f"the successor (pid {self.pid}) was killed by {signal.Signals(-status).name}"
+            return f"the successor (pid {self.pid}) was killed by {name_of(-status)}"
         return f"the successor (pid {self.pid}) exited with status {status}"
 
     def _hang(self) -> str:

@@ -44,6 +44,9 @@ BROKEN = {
     "kill -9 of itself": Broken(
         below("os.kill(os.getpid(), 9)\n"), "was killed by SIGKILL"
     ),
+    "a signal without a name": Broken(
+        below("os.kill(os.getpid(), 36)\n"), "was killed by signal 36"
+    ),
     "hang at import": Broken(
         below("import threading\nthreading.Event().wait()\n"), "boot_timeout (3 s)"
     ),

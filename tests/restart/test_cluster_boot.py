@@ -14,6 +14,7 @@ from tests.harness import PLAIN, Program
 from tests.processes import descendants
 from tests.restart.clusters import GOOD, below, settle, wait_workers, with_hooks, workers
 from tests.restart.test_broken_deploys import BROKEN, restart
+from tests.restart.worker_classes import ASGI, start
 
 #: `hotswap run --no-preload app:app`: the module is imported in each worker, the folder's app.py is it.
 NO_PRELOAD = [sys.executable, "-m", "hotswap", "run", "-w", "2", "--no-preload", "-b", "127.0.0.1:0", "app:app"]
@@ -79,6 +80,35 @@ def test_loading_fails_in_a_worker(program: Program, name: str) -> None:
     assert restart(program).returncode == 0
     settle(program)
     assert program.get("/version").body == b"2"
+    assert program.stop() == 0
+
+
+HANGS_BEHIND = """
+    try:
+        os.mkdir("first")
+    except FileExistsError:
+        while not os.path.exists("hangs"):
+            await asyncio.sleep(0.01)
+    else:
+        asyncio.get_running_loop().call_soon(hang)
+
+
+def hang():
+    say("hangs in", os.getpid())
+    os.mkdir("hangs")
+    select.select([], [], [])
+"""
+
+
+def test_a_hang_behind_the_startup(program: Program) -> None:
+    """The restart fails, and the worker does not stay: its event loop hears no signal, and it has the listeners."""
+    start(program, "asgi", boot_timeout=2)
+    text = ASGI.replace('    say("startup in", os.getpid())\n', HANGS_BEHIND)
+    program.deploy(text=text.replace("import os\n", "import os\nimport select\n"))
+    command = restart(program)
+    assert command.returncode == 1
+    assert "boot_timeout (2 s)" in command.stderr
+    program.wait_gone(int(program.wait_for(r"hangs in (\d+)")[1]))
     assert program.stop() == 0
 
 

@@ -73,6 +73,23 @@ def test_nor_one_that_was_forked_while_a_successor_was_imported(program: Program
     eventually(lambda: refused(program))
 
 
+WAITED_FOR = """import hotswap
+import sys
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_one_that_ends_while_a_successor_is_imported(program: Program) -> None:
+    """It ends as it does in the first generation, and does not hold up the successor that waits for it."""
+    program.start(text=PLAIN.read_text().replace("import hotswap\n", WAITED_FOR, 1))
+    program.restart()
+    program.settle()
+    assert program.stop() == 0
+
+
 def test_workers_go_on_to_serve(program: Program) -> None:
     """The forks of the server itself keep what they need."""
     program.start(workers=2)

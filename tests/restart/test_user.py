@@ -185,6 +185,17 @@ def test_a_heartbeat_in_a_folder_of_roots(program: Program) -> None:
     assert program.stop() == 0
 
 
+def test_a_project_that_the_user_may_not_read(program: Program) -> None:
+    """The start says so; to Python it is a directory in which there is no such module."""
+    (program.folder / "site_app.py").write_text("def app(environ, start): pass\n")
+    (program.folder / "gunicorn.conf.py").write_text(IMPORTED_BEFORE)
+    program.folder.chmod(0o700)
+    command = [program.python, "-m", "hotswap", "run", "site_app:app", "-b", "127.0.0.1:0", "-w", "1", "--no-preload"]
+    program.start(command=[*command, "-u", str(UID), "-g", str(GID)], ready=False)
+    assert program.wait_status() == 1
+    assert f"user {UID} may not read {program.folder}" in program.text()
+
+
 ASGI = """
 import os
 async def app(scope, receive, send):
