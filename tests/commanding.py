@@ -8,10 +8,15 @@ import sys
 from tests.harness import Program
 
 
-def hotswap(program: Program, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run `hotswap WORDS` in the program's folder, and with its environment."""
+def nowhere_else(program: Program, command: str) -> list[str]:
+    """The option by which a command looks for the program's servers only: root would be shown everybody's."""
+    return [] if command == "run" else ["--run-dir", str(program.folder / "run" / "hotswap")]
+
+
+def hotswap(program: Program, command: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `hotswap COMMAND WORDS` in the program's folder, and with its environment."""
     return subprocess.run(
-        [sys.executable, "-m", "hotswap", *words],
+        [sys.executable, "-m", "hotswap", command, *nowhere_else(program, command), *words],
         capture_output=True,
         text=True,
         timeout=40,
