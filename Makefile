@@ -1,9 +1,16 @@
 # make demo    the example application, restarted five times under traffic
 # make test    lint, types and the whole suite, two tests at a time: most of them wait; make pytest ARGS="-n 0 -x tests/engine"
+# make quick   lint, types, and the tests that start no server: under a minute
+# make pure    the engine's tests again, with heads parsed in Python as where there is no gunicorn_h1c; a part of test and check
+# make coverage  how much of hotswap the tests reach that start no server; of what is pure, it must be each branch
+# make test-all  the suite on every Python from 3.10 to 3.14 that is found here
+# make check   what .ci/run runs: everything that must be true of a commit
+# make docs    the documentation as a site, in build/docs/html; fails at a warning or a dead link (Python 3.11 or later)
 # make bench   hotswap and its peers measured, about 20 minutes; make bench BENCH="--quick", BENCH="--help"
 # make fuzz    ten minutes of invented requests, compared with gunicorn's parser; make fuzz FUZZ_SECONDS=60
-# make lint    ruff
+# make lint    ruff: rules and format; make format changes what can be changed
 # make types   mypy, strict
+# make settings-types  hotswap/settings/types.py, the keywords of serve() for editors, anew from the settings
 # make clean   removes the environment and what tools left behind
 #
 # Needs Python 3.10 or later and make; what else is needed is installed into .venv. Another Python: make PYTHON=python3.13 test
@@ -13,29 +20,56 @@ FUZZ_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 
-# gunicorn_h1c, the parser, has no wheels for Linux: pip compiles it, which is the one thing that Python alone cannot do.
+# hotswap[fast] brings gunicorn_h1c, the parser in C, which has no wheels for Linux: pip compiles it, which is the one thing that
+# Python alone cannot do. hotswap itself does without; the tests run on both, and what is measured is measured with it.
 define install
-	echo "installing hotswap and what it needs for: $(1)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(1)]" \
+	echo "installing hotswap[fast] and what it needs for: $(1)"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fast,$(1)]" \
 	|| { echo "the installation failed, see above; if it was for want of a C compiler or of Python.h:" \
 	          "on Debian and Ubuntu, apt-get install gcc python3-dev" >&2; exit 1; }
 endef
 
-.PHONY: demo test lint types pytest bench fuzz clean
+.PHONY: demo test quick pure coverage test-all check lint format types pytest bench fuzz docs clean settings-types
 
 demo: $(VENV)/example.stamp
 	$(BIN)/python -u -m examples.flask_app.demo
 
-test: lint types pytest
+test: lint types pytest pure
+
+quick: lint types
+	$(BIN)/python -m pytest -n 2 -m "not live" $(ARGS)
+
+coverage: $(VENV)/test.stamp
+	$(BIN)/coverage run -m pytest -m "not live" $(ARGS)
+	$(BIN)/coverage report --include "hotswap/*" --skip-covered --fail-under 0
+	$(BIN)/coverage report --show-missing
+
+test-all:
+	ARGS="$(ARGS)" .ci/test-all
+
+check: lint types docs coverage
+	$(BIN)/python -m pytest -n 2 -m live $(ARGS)
+	$(MAKE) pure
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 types: $(VENV)/test.stamp
 	$(BIN)/mypy
 
+settings-types: $(VENV)/test.stamp
+	$(BIN)/python -m hotswap.settings.make_types hotswap/settings/types.py
+
 pytest: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+pure: $(VENV)/test.stamp
+	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine --ignore tests/engine/http1/test_both_parsers.py
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -43,13 +77,16 @@ bench: $(VENV)/bench.stamp
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m docs.site
+
 # The stamps are written last: an installation that broke off is done again. The demo needs little and should start soon,
-# so what only the tests need has a stamp of its own.
-$(VENV)/example.stamp: $(VENV)/made.stamp pyproject.toml
+# so what only the tests need has a stamp of its own. hotswap/version.py has the version, which pip writes down.
+$(VENV)/example.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
 	@$(call install,example)
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml
+$(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
 	@$(call install,test)
 	@touch $@
 
@@ -57,7 +94,11 @@ $(VENV)/fuzz.stamp: $(VENV)/test.stamp
 	@$(call install,fuzz)
 	@touch $@
 
-$(VENV)/bench.stamp: $(VENV)/made.stamp pyproject.toml
+$(VENV)/docs.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
+	@$(call install,docs)
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
 	@$(call install,bench)
 	@touch $@
 
@@ -70,5 +111,5 @@ $(VENV)/made.stamp:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """`make bench`: hotswap and its peers, measured in turn on one machine.
 
-Read `workloads` for what is asked of a server, `peers` for who is asked, `measure` for how one figure comes about.
+Read `workloads` for what is asked of a server, `peers` for which servers are measured, `measure` for how one figure
+comes about.
 """
 
 from __future__ import annotations

@@ -10,8 +10,10 @@ from benchmarks.machine import load_average, machine
 from benchmarks.memory import memory
 from benchmarks.peers import HOTSWAP
 from benchmarks.plan import Plan, plan
+from benchmarks.ready import ready
 from benchmarks.report import Report
 from benchmarks.run import run
+from benchmarks.starter import starter
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +38,9 @@ def _report(wanted: Plan) -> Report:
     _say(versions)
     measurements = run(wanted, _say)
     where["load average after"] = load_average()
-    return Report(wanted, where, measurements, list(memory()) if wanted.whole else ())
+    if not wanted.whole:
+        return Report(wanted, where, measurements)
+    return Report(wanted, where, measurements, list(memory()), list(ready()), starter())
 
 
 def _say(text: str) -> None:

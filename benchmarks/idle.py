@@ -14,10 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from hotswap.system.scoreboard import Scoreboard
-from tests.crowd import Crowd
+from hotswap.scoreboard import Scoreboard
 from tests.harness import Program
-from tests.processes import Brood, adopt_orphans
+from tests.many_connections import ManyConnections
+from tests.processes import ProcessTree, adopt_orphans
 
 CONNECTIONS = 10_000
 IDLE_SECONDS = 5.0
@@ -64,18 +64,18 @@ def measure(program: Program, count: int) -> dict[str, float]:
     """The figures."""
     program.start(worker_connections=2 * count)
     pid = program.serving_pid
-    with Crowd(program.address, 100) as warm:
-        warm.ask("/version")
+    with ManyConnections(program.address, 100) as warm:
+        warm.get("/version")
     empty = memory(pid)
-    with Crowd(program.address, count) as crowd:
-        crowd.ask("/version")
+    with ManyConnections(program.address, count) as clients:
+        clients.get("/version")
         full, used = memory(pid), cpu(pid)
         select.select([], [], [], IDLE_SECONDS)
         used = cpu(pid) - used
         program.deploy(version="2")
         took = move(program, Scoreboard.of_pid(pid), count)
-        lost = crowd.stirred()
-        answered = crowd.ask("/version")[b"2"] if not lost else 0
+        lost = clients.readable()
+        answered = clients.get("/version")[b"2"] if not lost else 0
     return {
         "connections": count,
         "memory of the process when empty, MiB": round(empty / 2**20, 1),
@@ -89,12 +89,12 @@ def measure(program: Program, count: int) -> dict[str, float]:
 def main(arguments: list[str]) -> int:
     """Measures and prints, as JSON; the exit status is 1 if a connection was lost."""
     adopt_orphans()
-    brood = Brood()
+    tree = ProcessTree()
     with tempfile.TemporaryDirectory(prefix="hotswap-idle-") as folder:
         try:
             figures = measure(Program(Path(folder)), int(arguments[0]) if arguments else CONNECTIONS)
         finally:
-            brood.end()
+            tree.end()
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
     return 1 if figures["lost"] else 0
 

@@ -69,7 +69,7 @@ def figures(load: Load, between: Reading, workload: Workload) -> Figures:
 
 
 def complaints(load: Load, between: Reading, workload: Workload, clients: int, lengths: Iterable[int]) -> list[str]:
-    """What is wrong: errors that wrk counted, answers of the wrong length, answers that nobody gave."""
+    """What is wrong: errors that wrk counted, answers of the wrong length, answers that it never gave."""
     found = [f"{count} {kind} errors in {load.requests} requests" for kind, count in load.errors.items()]
     shortest, longest = min(lengths), max(lengths)
     # At the end one answer a client may be under way.

@@ -1,8 +1,9 @@
-"""Who is measured, each with the settings that its documentation recommends: one process that serves, or two.
+"""The servers that are measured, each with the settings that its documentation recommends: one process that serves, or
+two.
 
-Settings are the same for every workload: nobody sets a server up anew for each page. They must serve 64 clients that
-block, or most of the workloads would measure nothing but a limit. Where documentation leaves a choice, several were
-tried; those that are not in the usual run can still be asked for by name.
+Settings are the same for every workload: no operator sets a server up anew for each page. They must serve 64 clients
+that block, or most of the workloads would measure nothing but a limit. Where documentation leaves a choice, several
+were tried; those that are not in the usual run can still be asked for by name.
 """
 
 from __future__ import annotations
@@ -71,10 +72,7 @@ class Peer:
 
 _HOTSWAP = "python -m hotswap run --bind {address}"
 _GUNICORN = "gunicorn --bind {address} --worker-class gthread --keep-alive 75"
-_GRANIAN = (
-    "granian --host {host} --port {port} --interface wsgi --http 1 --no-ws --log-level warning"
-    " --backlog 2048"
-)
+_GRANIAN = "granian --host {host} --port {port} --interface wsgi --http 1 --no-ws --log-level warning --backlog 2048"
 _WAITRESS = "waitress-serve --listen {address}"
 _UWSGI = (
     "pyuwsgi --strict --need-app --die-on-term --single-interpreter --enable-threads --disable-logging"

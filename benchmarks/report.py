@@ -10,7 +10,9 @@ from benchmarks.machine import LOAD_BEFORE
 from benchmarks.memory import WORKERS, Memory
 from benchmarks.peers import Peer
 from benchmarks.plan import Plan
+from benchmarks.ready import ROUNDS, Ready
 from benchmarks.results import Measurement, Row, rows
+from benchmarks.starter import StarterFigures
 from benchmarks.tables import number, table
 from benchmarks.targets import Verdict, best_verdicts, cpu_verdicts
 from benchmarks.workloads import Workload
@@ -39,6 +41,21 @@ MiB after a second of the Flask page with 64 clients. PSS counts a page that sev
 private is what one alone has, which is what one more of them costs.
 """
 
+_READY = f"""\
+## Time to ready
+
+Milliseconds, medians of {ROUNDS} rounds: an interpreter that imports what the application does, and ends; and a restart
+of hotswap with that application, from the start of the successor until it has taken over.
+`python -m benchmarks.ready OTHER` measures the hotswap in the folder OTHER beside this one.
+"""
+
+_STARTER = """\
+## The starter
+
+Where [the pid stays](restart.md#where-the-pid-stays), medians of a few rounds. The start of the starter is a part of
+the first start only: at a restart it is there.
+"""
+
 #: A load average below this is a machine with nothing else to do.
 _QUIET = 0.7
 
@@ -51,6 +68,8 @@ class Report:
     machine: dict[str, str]
     measurements: Sequence[Measurement]
     memory: Sequence[Memory] = ()
+    ready: Sequence[Ready] = ()
+    starter: StarterFigures | None = None
 
     @property
     def rows(self) -> list[Row]:
@@ -77,6 +96,8 @@ class Report:
                 {**asdict(verdict), "ratio": verdict.ratio, "reached": verdict.reached} for verdict in self.verdicts
             ],
             "memory": [asdict(one) for one in self.memory],
+            "ready": [asdict(one) for one in self.ready],
+            "starter": self.starter and self.starter._asdict(),
             "measurements": [asdict(one) for one in self.measurements],
         }
         return json.dumps(_rounded(content), indent=1) + "\n"
@@ -84,7 +105,7 @@ class Report:
     def as_markdown(self) -> str:
         """What a reader wants to know, the targets first."""
         parts = [_INTRODUCTION, self._doubts(), self._targets(), "## Figures", *map(self._figures, self.plan.workloads)]
-        parts += [self._memory(), self._errors(), self._setting()]
+        parts += [self._memory(), self._ready(), self._starter(), self._errors(), self._setting()]
         return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
     def _doubts(self) -> str:
@@ -116,6 +137,30 @@ class Report:
             for one in self.memory
         ]
         return _MEMORY + "\n" + table(head, cells, left=1)
+
+    def _ready(self) -> str:
+        if not self.ready:
+            return ""
+        head = ["application", "imports alone", "restart", "over", "ratio"]
+        cells = [
+            [one.app, *(f"{1000 * value:.0f}" for value in (one.imports, one.restart, one.over)), number(one.ratio)]
+            for one in self.ready
+        ]
+        return _READY + "\n" + table(head, cells, left=1)
+
+    def _starter(self) -> str:
+        if self.starter is None:
+            return ""
+        found = self.starter
+        rows = [
+            ["resident memory, KiB", f"{found.starter_kib:.0f}", f"{found.bare_kib:.0f} (a bare interpreter)"],
+            ["start until the server is started, ms", f"{1000 * found.starter_starts:.0f}", ""],
+            [
+                "start until the server serves, ms",
+                *(f"{1000 * s:.0f}" for s in (found.ready_with, found.ready_without)),
+            ],
+        ]
+        return _STARTER + "\n" + table(["", "with the starter", "without"], rows, left=1)
 
     def _errors(self) -> str:
         found = [

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hotswap.callbacks import draining, on, on_signal
+from hotswap.compat import restarts_hot as _restarts_hot
 from hotswap.errors import (
     AddressError,
     BindError,
@@ -20,24 +22,23 @@ from hotswap.errors import (
     SettingError,
     UsageError,
 )
-from hotswap.events import draining, on, on_signal
-from hotswap.platform import restarts_hot as _restarts_hot
+from hotswap.version import VERSION
 
 if TYPE_CHECKING:
-    from hotswap.crew.worker import Worker as Worker
-    from hotswap.server import Server
-    from hotswap.serving import serve
+    from hotswap.monitoring.application import metrics
+    from hotswap.server import Server, serve
+    from hotswap.workers.native.worker import Worker as Worker
 
 #: The number of this run of the program: 1, and one more after every restart.
 generation = 1
 if _restarts_hot():
-    # At import and not in serve(): what a predecessor passed is taken before the program goes on.
-    from hotswap.birth import HERE as _HERE
+    # At import and not in serve(): bootstrap takes what a predecessor passed before the program goes on.
+    from hotswap.restart.bootstrap import THIS_PROCESS as _THIS_PROCESS
 
-    generation = _HERE.generation
+    generation = _THIS_PROCESS.generation
 
-__version__ = "0.1.0"
-# Without Worker, which is for `gunicorn -k`, and is not there on every platform.
+__version__ = VERSION
+# Without Worker: it is for `gunicorn -k`, and not there on every platform.
 __all__ = [
     "AddressError",
     "BindError",
@@ -50,33 +51,48 @@ __all__ = [
     "UsageError",
     "draining",
     "generation",
+    "metrics",
     "on",
     "on_signal",
     "serve",
 ]
 
 
+def __dir__() -> list[str]:
+    """The public names, for completion and help(), also those that are imported when a program uses them first."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
 def __getattr__(name: str) -> Any:
-    """`serve`, `Server` and `Worker` when first asked for: they import gunicorn, which `hotswap status` does not
-    need."""
+    """Import `serve`, `Server`, `Worker` and `metrics` when a program uses them first: they import gunicorn, which
+    `hotswap status` does not need, or the scoreboard."""
     if name == "Worker":
         return _worker()
+    if name == "metrics":
+        return _metrics()
     if name not in ("serve", "Server"):
         raise AttributeError(f"module 'hotswap' has no attribute {name!r}")
     if _restarts_hot():
-        from hotswap import server, serving
+        from hotswap import server
 
-        globals().update(serve=serving.serve, Server=server.Server)
+        globals().update(serve=server.serve, Server=server.Server)
     else:
-        from hotswap import elsewhere
+        from hotswap.dev import werkzeug_server
 
-        globals().update(serve=elsewhere.serve, Server=elsewhere.Server)
+        globals().update(serve=werkzeug_server.serve, Server=werkzeug_server.WerkzeugServer)
     return globals()[name]
+
+
+def _metrics() -> Any:
+    from hotswap.monitoring.application import metrics
+
+    globals().update(metrics=metrics)
+    return metrics
 
 
 def _worker() -> Any:
     if not _restarts_hot():
         raise UsageError("hotswap.Worker needs Linux and its epoll: give gunicorn another worker class here")
-    from hotswap.crew.worker import Worker
+    from hotswap.workers.native.worker import Worker
 
     return Worker

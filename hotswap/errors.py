@@ -1,26 +1,26 @@
-"""The errors hotswap raises: each message is one sentence of fact, cause, identity and, where there is one, remedy."""
+"""The errors that hotswap raises: each message says fact, cause, identity and, where there is one, the remedy."""
 
 from __future__ import annotations
 
 
 class HotswapError(Exception):
-    """Base of everything hotswap raises on purpose; `str()` of it can be shown to a user as it is."""
+    """Base of all that hotswap raises on purpose; a program can show `str()` of it to its user as it is."""
 
 
 class UsageError(HotswapError):
-    """The call itself is wrong: not on the main thread, not a WSGI callable, a second server in one process."""
+    """The call itself is wrong: not on the main thread, no application, a second server in one process."""
 
 
 class SettingError(HotswapError, ValueError):
-    """A setting is unknown, has a value it cannot have, or asks for what this version refuses."""
+    """A setting is unknown, has a value that it does not take, or asks for what this version refuses."""
 
 
 class AddressError(HotswapError, ValueError):
-    """A text is not an address hotswap can listen on."""
+    """A text is not an address at which hotswap can listen."""
 
 
 class BindError(HotswapError, OSError):
-    """An address cannot be listened on; the message names it, the cause and what to do."""
+    """hotswap cannot listen at an address; the message names it, the cause and the remedy."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -31,8 +31,8 @@ class BootError(HotswapError):
 
 
 class RestartRefused(HotswapError):
-    """This process cannot be replaced by a successor, and the message says why and what would help."""
+    """This process cannot be replaced by a successor; the message says why, and what would help."""
 
 
 class NoSuchServer(HotswapError):
-    """A command was pointed at something that is not a running hotswap server."""
+    """A command's arguments name no running hotswap server that this user may see or signal."""

@@ -21,9 +21,7 @@ def connect(address: str, *, timeout: float = 10.0) -> socket.socket:
     return sock
 
 
-def request(
-    path: str, *fields: str, method: str = "GET", body: bytes = b"", host: str = "localhost"
-) -> bytes:
+def request(path: str, *fields: str, method: str = "GET", body: bytes = b"", host: str = "localhost") -> bytes:
     """A request as bytes, with a Content-Length if there is a body."""
     length = [f"Content-Length: {len(body)}"] if body else []
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *length, *fields, "", ""]
@@ -43,9 +41,7 @@ def read_answer(sock: socket.socket) -> Answer:
         elif (answer := reader.end()) is not None:
             return answer
         else:
-            raise EOFError(
-                "closed in the middle of an answer" if reader.began else "closed without an answer"
-            )
+            raise EOFError("closed in the middle of an answer" if reader.began else "closed without an answer")
     if reader.began:
         raise AssertionError("bytes after the answer")
     return answer

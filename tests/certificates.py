@@ -20,7 +20,7 @@ class Certificate:
     key: Path
 
     def client(self, who: Certificate | None = None) -> ssl.SSLContext:
-        """A client that trusts this certificate and nothing else, and shows that of `who`."""
+        """A client's context that trusts only this certificate, and shows that of `who`."""
         context = ssl.create_default_context(cafile=str(self.cert))
         if who is not None:
             context.load_cert_chain(who.cert, who.key)

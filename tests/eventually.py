@@ -14,9 +14,7 @@ DEADLINE = 15.0
 INTERVAL = 0.01
 
 
-def eventually(
-    ask: Callable[[], T | Literal[False] | None], why: str = "", *, deadline: float = DEADLINE
-) -> T:
+def eventually(ask: Callable[[], T | Literal[False] | None], why: str = "", *, deadline: float = DEADLINE) -> T:
     """The first true answer of `ask`; AssertionError with `why` if none comes within `deadline` seconds."""
     until = time.monotonic() + deadline
     while not (answer := ask()):

@@ -5,7 +5,7 @@
     program.restart()                      # HUP, waits until generation 2 serves
     assert program.get("/version").body == b"2"
     program.settle()                       # waits until generation 1 has gone
-    assert program.stop() == 0             # TERM, waits until nobody is left
+    assert program.stop() == 0             # TERM, waits until no process is left
 
 What a generation says of itself is taken from the log, where each line has `gen=N pid=P`.
 """
@@ -23,14 +23,17 @@ from typing import Any
 
 from tests import asking
 from tests.eventually import DEADLINE, eventually
-from tests.processes import alive, descendants, look, reap
+from tests.processes import alive, has_living_descendants, look, reap
 from tests.traffic.answers import Answer
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN = ROOT / "tests" / "apps" / "plain.py"
+APPS = ROOT / "tests" / "apps"
+PLAIN = APPS / "plain.py"
 READY = re.compile(r"gen=(\d+) pid=(\d+) serving at (\S+?),?(?:\s|$)")
 IDENTITY = re.compile(r"gen=(\d+) pid=(\d+)")
 LOG_LINES_SHOWN = 200
+DEFAULT: Any = object()
+"""Given for a setting, it takes the setting out again."""
 
 
 class Program:
@@ -43,7 +46,14 @@ class Program:
         self.log = folder / "server.log"
         self.python = python
         self._popen: subprocess.Popen[bytes] | None = None
-        self._constants: dict[str, Any] = {"VERSION": "1", "ADDRESS": "127.0.0.1:0", "SETTINGS": {}}
+        self._constants: dict[str, Any] = {
+            "VERSION": "1",
+            "ADDRESS": "127.0.0.1:0",
+            "SETTINGS": {},
+            "ABOVE": [],
+            "BELOW": [],
+            "LAST": [],
+        }
         self._text = PLAIN.read_text()
         self._writes = 0
         self._statuses: dict[int, int] = {}
@@ -51,13 +61,28 @@ class Program:
     # What is served.
 
     def deploy(
-        self, *, version: str | None = None, text: str | None = None, address: Any = None, **settings: Any
+        self,
+        *,
+        version: str | None = None,
+        app: str | None = None,
+        text: str | None = None,
+        address: Any = None,
+        above: Any = None,
+        below: Any = None,
+        last: Any = None,
+        **settings: Any,
     ) -> None:
-        """Rewrites the program: its text, or its constants VERSION, ADDRESS, SETTINGS (adding to these)."""
+        """Rewrites the program: it is tests/apps/APP.py, or this text, with these constants (SETTINGS are added to).
+
+        `above`, `below` and `last` are steps as plain.py has them; [] takes them out again.
+        """
+        if app is not None:
+            text = (APPS / f"{app}.py").read_text()
         self._text = self._text if text is None else text
-        self._constants["VERSION"] = self._constants["VERSION"] if version is None else version
-        self._constants["ADDRESS"] = self._constants["ADDRESS"] if address is None else address
-        self._constants["SETTINGS"] = {**self._constants["SETTINGS"], **settings}
+        given = {"VERSION": version, "ADDRESS": address, "ABOVE": above, "BELOW": below, "LAST": last}
+        self._constants.update({name: value for name, value in given.items() if value is not None})
+        settings = {**self._constants["SETTINGS"], **settings}
+        self._constants["SETTINGS"] = {name: value for name, value in settings.items() if value is not DEFAULT}
         self.write(self.script, self._filled())
 
     def _filled(self) -> str:
@@ -69,7 +94,7 @@ class Program:
         return "\n".join([*lines, ""])
 
     def write(self, path: Path, text: str) -> None:
-        """Replaces a file as a careful deploy does: nobody ever reads half of it.
+        """Replaces a file as a careful deploy does: no process ever reads half of it.
 
         The time of modification grows by a second each time: Python tells by second and size that what it has
         compiled is old, and a test deploys several times within a second.
@@ -104,7 +129,7 @@ class Program:
             self._popen = subprocess.Popen(
                 argv,
                 cwd=folder or self.folder,
-                env=self.environment(environ or {}),
+                env=self.environment({"PWD": str(folder or self.folder), **(environ or {})}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -112,6 +137,10 @@ class Program:
         if ready:
             self.wait_for(READY, since=mark)
         return self
+
+    def started_below(self, shell: subprocess.Popen[bytes]) -> None:
+        """A test starts it by that process, which is `pid` then."""
+        self._popen = shell
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """The environment a program is started with."""
@@ -122,7 +151,6 @@ class Program:
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
             "XDG_RUNTIME_DIR": str(run),
         }
         return {name: value for name, value in {**plain, **more}.items() if value}
@@ -175,7 +203,7 @@ class Program:
         self.send(SIGHUP)
 
     def restart(self, *, deadline: float = DEADLINE) -> int:
-        """Restarts, waits until the next generation serves and the one before has left, and gives its number."""
+        """Restarter, waits until the next generation serves and the one before has left, and gives its number."""
         following = self.serving_generation + 1
         self.hup()
         self.wait_generation(following, deadline=deadline)
@@ -228,17 +256,14 @@ class Program:
         """A place in the log: what comes later is `since` it."""
         return len(self.text())
 
-    def wait_for(
-        self, pattern: str | re.Pattern[str], *, since: int = 0, deadline: float = DEADLINE
-    ) -> re.Match[str]:
+    def wait_for(self, pattern: str | re.Pattern[str], *, since: int = 0, deadline: float = DEADLINE) -> re.Match[str]:
         """Waits until the log has the pattern behind the mark; gives up at once when no process is left."""
         regex = re.compile(pattern)
 
         def search() -> re.Match[str] | None:
-            # Twice: one look misses a process that is forked during it by a parent that then ends, as --daemon does.
-            somebody = _is_anybody_left() or _is_anybody_left()
+            writer_left = has_living_descendants(os.getpid())
             found = regex.search(self.text(), since)  # only now: the last words may just have been written
-            assert found or somebody, f"no {regex.pattern!r} in the log, and no process is left to write it"
+            assert found or writer_left, f"no {regex.pattern!r} in the log, and no process is left to write it"
             return found
 
         found = eventually(search, f"no {regex.pattern!r} in the log", deadline=deadline)
@@ -275,7 +300,3 @@ class Program:
     def get(self, path: str = "/", *fields: str, timeout: float = 10.0) -> Answer:
         """Asks it on a new connection."""
         return asking.get(self.address, path, *fields, timeout=timeout)
-
-
-def _is_anybody_left() -> bool:
-    return any(not process.zombie for process in descendants(os.getpid()))

@@ -35,7 +35,7 @@ class Process:
 
     @property
     def zombie(self) -> bool:
-        """It has ended, and nobody has read its exit status."""
+        """It has ended, and its parent has not read its exit status."""
         return self.state in "ZX"
 
 
@@ -73,6 +73,23 @@ def descendants(pid: int) -> list[Process]:
     return found
 
 
+def has_living_descendants(pid: int) -> bool:
+    """Whether any descendant of `pid`, a subreaper that reaps nothing meanwhile, still runs.
+
+    /proc cannot be read at one instant: a look misses a process that is forked during it by a parent that then ends,
+    and --daemon does that twice in a row. Two looks in a row that show the same processes, all ended, have missed none:
+    one that ran in between was there before the second look began, which would have shown it.
+    """
+    before = None
+    while True:
+        found = {process.pid: process.zombie for process in descendants(pid)}
+        if not all(found.values()):
+            return True
+        if found == before:
+            return False
+        before = found
+
+
 def descriptors(pid: int) -> dict[int, str]:
     """The open file descriptors of a process and what they lead to."""
     found = {}
@@ -98,8 +115,8 @@ def reap(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-class Brood:
-    """All processes that came from this one since the brood was made."""
+class ProcessTree:
+    """All processes that came from this one since this object was made."""
 
     def __init__(self) -> None:
         self._before = {process.pid for process in descendants(os.getpid())}
@@ -128,7 +145,7 @@ def _kill(process: Process) -> None:
     except ProcessLookupError:
         return
     try:
-        # Once there is a handle the pid cannot pass to somebody else; so it is compared now, and not before.
+        # Once there is a handle it stays this process's, whatever gets the pid; so it is compared now, and not before.
         now = look(process.pid)
         if now is not None and now.session == process.session and not now.zombie:
             signal.pidfd_send_signal(handle, signal.SIGKILL)

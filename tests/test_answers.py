@@ -36,9 +36,7 @@ def read(data: bytes, *cuts: int) -> tuple[list[Answer], AnswerReader]:
 
 
 @pytest.mark.parametrize(("data", "status", "body", "closes"), GOOD)
-def test_an_answer_is_the_same_wherever_it_is_cut(
-    data: bytes, status: int, body: bytes, closes: bool
-) -> None:
+def test_an_answer_is_the_same_wherever_it_is_cut(data: bytes, status: int, body: bytes, closes: bool) -> None:
     """Every cut of an answer in two gives the same answer, and no byte is left over."""
     for cut in range(len(data) + 1):
         found, reader = read(data, cut)
@@ -47,9 +45,7 @@ def test_an_answer_is_the_same_wherever_it_is_cut(
 
 
 @given(st.lists(st.sampled_from(GOOD), max_size=6), st.lists(st.integers(0, 600), max_size=8))
-def test_answers_on_one_connection_stay_apart(
-    parts: list[tuple[bytes, int, bytes, bool]], cuts: list[int]
-) -> None:
+def test_answers_on_one_connection_stay_apart(parts: list[tuple[bytes, int, bytes, bool]], cuts: list[int]) -> None:
     """Several answers one after the other, cut anywhere, are found one by one and in order."""
     data = b"".join(part[0] for part in parts)
     found, reader = read(data, *[min(cut, len(data)) for cut in cuts])

@@ -26,11 +26,13 @@ from benchmarks.measure import Reading, complaints, figures
 from benchmarks.memory import Memory
 from benchmarks.peers import PEERS, Peer
 from benchmarks.plan import plan
+from benchmarks.ready import Ready, ready
 from benchmarks.report import Report
 from benchmarks.results import Figures, Measurement, Row, rows
 from benchmarks.targets import Verdict, best_verdicts, cpu_verdicts
 from benchmarks.workloads import RAW, WORKLOADS, Ask, Workload
 from tests.harness import ROOT
+from tests.live import starts_processes
 
 HELLO_LOAD = Workload("hello", "hello", RAW, (Ask("/hello", HELLO),))
 FOUND = (
@@ -170,6 +172,7 @@ def test_two_workers_are_asked_of_those_that_have_a_command_for_them() -> None:
             assert "--workers 2" in " ".join(peer.arguments("127.0.0.1:1", RAW, 2)), peer.name
 
 
+@starts_processes
 def test_all_processes_count_in_one_tally(tmp_path: Path) -> None:
     """Those that are forked after it was opened, each from several threads, and those that open it themselves."""
     path = str(tmp_path / "tally")
@@ -204,12 +207,32 @@ def test_memory_is_counted_for_all_and_for_a_worker() -> None:
     assert "| hotswap |         5 |     50.0 |          30.5 | 12.0 |     7.2 |" in report.as_markdown()
 
 
+def test_the_time_to_ready_is_set_against_the_imports() -> None:
+    """The table in the report, in milliseconds."""
+    found = Ready("Flask", ".", imports=0.2, restart=0.25)
+    report = Report(plan(["--peers=hotswap"]), {LOAD_BEFORE: "0.0"}, [], ready=[found])
+    assert "| Flask       |           200 |     250 |   50 |  1.25 |" in report.as_markdown()
+    assert json.loads(report.as_json())["ready"] == [{"app": "Flask", "checkout": ".", "imports": 0.2, "restart": 0.25}]
+
+
+@starts_processes
+def test_restarts_of_two_versions_in_turn(tmp_path: Path) -> None:
+    """Each application is restarted under each version, and what its predecessor noted is taken."""
+    (tmp_path / "hotswap").symlink_to(ROOT / "hotswap")
+    found = list(ready([ROOT, tmp_path], rounds=1))
+    assert [(one.app, one.checkout) for one in found] == [
+        (app, checkout) for checkout in (".", str(tmp_path)) for app in ("Flask", "raw WSGI")
+    ]
+    assert all(one.imports > 0 and one.restart > 0 for one in found)
+
+
 def test_a_peer_that_is_not_installed_is_an_error() -> None:
     """It is not left out in silence."""
     with pytest.raises(BenchmarkError, match="no-such-server is not installed"):
         _ = Peer("none", "no-such-server", "none", "").version
 
 
+@starts_processes
 def test_cpu_time_of_children_that_have_ended_is_counted() -> None:
     """A server's process that has ended has used its CPU time all the same."""
     burn = "import time\nwhile time.process_time() < 0.2: pass\n"
@@ -249,6 +272,7 @@ def test_answers_are_compared_and_calls_counted(address: str) -> None:
 
 
 @pytest.mark.needs("wrk", "wrk")
+@starts_processes
 def test_a_small_run_of_it_all(tmp_path: Path) -> None:
     """hotswap by itself, most kinds of requests for a moment: figures for all of them, and no errors."""
     names = "hello,up,down,mixture,flask,hello-2"

@@ -12,6 +12,7 @@ import pytest
 from tests import asking
 from tests.eventually import eventually
 from tests.harness import Program
+from tests.live import starts_processes
 
 APP = '''
 def app(environ, start_response):
@@ -45,7 +46,7 @@ MOVING = {
 }  # fmt: skip
 FORMAT = "|".join(f"{atom}=%({atom})s" for atom in [*ATOMS, *MOVING])
 
-FIELDS = ("X-In: one \"quoted\"", "Referer: http://a.test/?b", "User-Agent: tester/1.0", "Connection: close")
+FIELDS = ('X-In: one "quoted"', "Referer: http://a.test/?b", "User-Agent: tester/1.0", "Connection: close")
 REQUESTS: dict[str, bytes] = {
     "get": asking.request("/a/b", *FIELDS),
     "with a query": asking.request("/a%20b?404", *FIELDS),
@@ -125,8 +126,9 @@ def test_lines_are_gunicorns(gunicorns: dict[str, str], program: Program, worker
     assert program.stop() == 0
 
 
+@starts_processes
 def test_a_unix_socket(programs: Callable[[str], Program]) -> None:
-    """Nobody has an address there."""
+    """Such a peer has no address."""
     lines = []
     for name, command in {"ours": ["hotswap", "run"], "theirs": ["gunicorn", "-k", "gthread"]}.items():
         program = programs(name)

@@ -16,6 +16,7 @@ from examples.flask_app import demo
 from tests import asking
 from tests.eventually import eventually
 from tests.harness import ROOT, Program
+from tests.live import starts_processes
 from tests.traffic import Result
 
 EXAMPLE = ROOT / "examples" / "flask_app"
@@ -99,6 +100,7 @@ def test_the_chat_goes_on_over_a_restart(chat: Program) -> None:
             assert found.value.reason == GOING_AWAY
 
 
+@starts_processes
 def test_the_demonstration_succeeds() -> None:
     """`make demo` shows six versions, no failure and no closed connection, and exits with 0."""
     argv = [sys.executable, "-m", "examples.flask_app.demo"]
@@ -118,7 +120,7 @@ def test_the_demonstration_succeeds() -> None:
     ],
 )
 def test_the_demonstration_fails_if_anything_failed(result: Result, problem: str) -> None:
-    """A failed request, a closed connection, a version nobody saw: each is named."""
+    """A failed request, a closed connection, a version that no client saw: each is named."""
     versions = result.versions or dict.fromkeys("123456", 1)
     result.versions = versions
     assert demo.found(result) == [problem]

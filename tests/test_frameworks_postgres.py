@@ -18,7 +18,7 @@ from tests.asking import get
 from tests.commanding import hotswap
 from tests.eventually import eventually
 from tests.harness import Program
-from tests.processes import Brood
+from tests.processes import ProcessTree
 from tests.restart.test_load import assert_nobody_noticed
 from tests.test_frameworks import PATHS, start
 from tests.traffic import Traffic
@@ -36,7 +36,7 @@ def program_of_postgres(name: str) -> str:
 
 
 def somebody() -> dict[str, int]:
-    """Who the server runs as: it refuses to be root."""
+    """The user and group that PostgreSQL runs as: it refuses to be root."""
     if os.geteuid() != 0:
         return {}
     user = pwd.getpwnam("nobody")
@@ -44,7 +44,7 @@ def somebody() -> dict[str, int]:
 
 
 @pytest.fixture
-def database(brood: Brood) -> Iterator[str]:
+def database(process_tree: ProcessTree) -> Iterator[str]:
     """A server of this test's own, on a unix socket; its folder."""
     initdb, postgres = program_of_postgres("initdb"), program_of_postgres("postgres")
     with tempfile.TemporaryDirectory() as folder, open(os.path.join(folder, "log"), "wb") as log:

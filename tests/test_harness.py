@@ -1,9 +1,10 @@
-"""The harness itself, against a stand-in: what it says about processes, deploys and logs is true."""
+"""The harness itself, against a fake server: what it says about processes, deploys and logs is true."""
 
 from __future__ import annotations
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -12,83 +13,85 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
-from tests.harness import ROOT, Program
-from tests.processes import Brood, alive, descriptors
+from tests.harness import DEFAULT, ROOT, Program
+from tests.live import starts_processes
+from tests.processes import ProcessTree, alive, descriptors, has_living_descendants
 from tests.traffic import Traffic
 
-STANDIN = (ROOT / "tests" / "apps" / "standin.py").read_text()
+FAKE_SERVER = (ROOT / "tests" / "apps" / "fake_server.py").read_text()
 
 
 @pytest.fixture
-def standin(program: Program) -> Program:
-    """A stand-in that has not been started yet."""
-    program.deploy(text=STANDIN)
+def fake_server(program: Program) -> Program:
+    """A fake server that has not been started yet."""
+    program.deploy(text=FAKE_SERVER)
     return program
 
 
-def test_start_deploy_restart_stop(standin: Program) -> None:
+def test_start_deploy_restart_stop(fake_server: Program) -> None:
     """A life of three generations, as the harness sees it."""
-    standin.start()
-    assert (standin.serving_generation, standin.serving_pid) == (1, standin.pid)
-    assert standin.get("/version").body == b"1"
+    fake_server.start()
+    assert (fake_server.serving_generation, fake_server.serving_pid) == (1, fake_server.pid)
+    assert fake_server.get("/version").body == b"1"
     for number in (2, 3):
-        standin.deploy(version=str(number))
-        assert standin.restart() == number
-        standin.wait_gone(standin.generations()[number - 1])
-        assert standin.get("/version").body == str(number).encode()
-    assert list(standin.generations()) == [1, 2, 3]
-    assert standin.pids() == list(standin.generations().values())
-    assert standin.alive() == [standin.serving_pid]
-    assert standin.status(standin.pid) == 0
-    assert standin.stop() == 0
-    assert standin.alive() == []
+        fake_server.deploy(version=str(number))
+        assert fake_server.restart() == number
+        fake_server.wait_gone(fake_server.generations()[number - 1])
+        assert fake_server.get("/version").body == str(number).encode()
+    assert list(fake_server.generations()) == [1, 2, 3]
+    assert fake_server.pids() == list(fake_server.generations().values())
+    assert fake_server.alive() == [fake_server.serving_pid]
+    assert fake_server.status(fake_server.pid) == 0
+    assert fake_server.stop() == 0
+    assert fake_server.alive() == []
 
 
-def test_exit_statuses_of_orphans_are_known(standin: Program) -> None:
+def test_exit_statuses_of_orphans_are_known(fake_server: Program) -> None:
     """A generation whose parent has gone is a child of the tests, so that its end can be looked at."""
-    standin.start()
-    standin.restart()
-    standin.wait_gone(standin.pid)
-    assert standin.stop(signal.SIGKILL) == -signal.SIGKILL
+    fake_server.start()
+    fake_server.restart()
+    fake_server.wait_gone(fake_server.pid)
+    assert fake_server.stop(signal.SIGKILL) == -signal.SIGKILL
 
 
-def test_waiting_for_a_process_that_has_died_ends_at_once(standin: Program) -> None:
+def test_waiting_for_a_process_that_has_died_ends_at_once(fake_server: Program) -> None:
     """A program that breaks at boot is not waited for until the deadline."""
     with pytest.raises(AssertionError, match="no process is left"):
-        standin.start("--broken")
-    assert "this program is broken" in standin.text()
-    assert standin.wait_status() == 1
+        fake_server.start("--broken")
+    assert "this program is broken" in fake_server.text()
+    assert fake_server.wait_status() == 1
 
 
-def test_a_wait_has_a_deadline(standin: Program) -> None:
+def test_a_wait_has_a_deadline(fake_server: Program) -> None:
     """What never comes is an error that says what was waited for."""
-    standin.start()
+    fake_server.start()
     with pytest.raises(AssertionError, match="no 'never' in the log"):
-        standin.wait_for("never", deadline=0.2)
+        fake_server.wait_for("never", deadline=0.2)
     with pytest.raises(AssertionError, match=r"not within 0\.1 s: a reason"):
         eventually(lambda: None, "a reason", deadline=0.1)
 
 
-def test_a_mark_hides_what_was_said_before(standin: Program) -> None:
+def test_a_mark_hides_what_was_said_before(fake_server: Program) -> None:
     """Waiting since a mark finds only what is written after it."""
-    standin.start()
-    mark = standin.mark()
+    fake_server.start()
+    mark = fake_server.mark()
     with pytest.raises(AssertionError):
-        standin.wait_for("serving at", since=mark, deadline=0.1)
-    standin.restart()
-    assert standin.wait_for("serving at", since=mark).start() > mark
+        fake_server.wait_for("serving at", since=mark, deadline=0.1)
+    fake_server.restart()
+    assert fake_server.wait_for("serving at", since=mark).start() > mark
 
 
-def test_processes_of_others_are_not_signalled(standin: Program) -> None:
+def test_processes_of_others_are_not_signalled(fake_server: Program) -> None:
     """A pid that stands in the log by accident is not that of a process to signal."""
-    standin.start()
+    fake_server.start()
     with pytest.raises(AssertionError, match="no process of this program"):
-        standin.send(signal.SIGTERM, os.getppid())
+        fake_server.send(signal.SIGTERM, os.getppid())
 
 
-def test_the_brood_ends_with_the_test(tmp_path: Path) -> None:
+@starts_processes
+def test_processes_end_with_their_test(tmp_path: Path) -> None:
     """Children, and orphans in sessions of their own that ignore TERM: all are killed and reaped."""
-    brood = Brood()
+    tree = ProcessTree()
     script = (
         "import os, signal, sys\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -106,18 +109,36 @@ def test_the_brood_ends_with_the_test(tmp_path: Path) -> None:
     pids = [int(pid) for pid in log.read_text().split()]
     assert child.pid in pids
     assert all(map(alive, pids))
-    assert {process.pid for process in brood.left()} >= set(pids)
-    brood.end()
-    assert brood.left() == []
+    assert {process.pid for process in tree.left()} >= set(pids)
+    tree.end()
+    assert tree.left() == []
     assert not any(map(alive, pids))
     assert child.wait(5) in (0, -signal.SIGKILL)
 
 
-def test_descriptors_of_a_process(standin: Program) -> None:
-    """What a process has open is read from /proc: the stand-in has its log, and a listening socket."""
-    standin.start()
-    found = descriptors(standin.pid)
-    assert found[1] == found[2] == str(standin.log)
+RELAY = """
+import os, sys
+for _ in range(300):
+    if os.fork():
+        os._exit(0)
+open(sys.argv[1], "w").close()
+"""
+
+
+def test_a_process_that_hands_on_to_its_child_is_not_missed(process_tree: ProcessTree, tmp_path: Path) -> None:
+    """As --daemon does, twice in a row: at every moment one of the relay runs, until it has written its file."""
+    end = tmp_path / "end"
+    subprocess.Popen([sys.executable, "-c", RELAY, str(end)])
+    while has_living_descendants(os.getpid()):
+        pass
+    assert end.exists()
+
+
+def test_descriptors_of_a_process(fake_server: Program) -> None:
+    """What a process has open is read from /proc: the fake server has its log, and a listening socket."""
+    fake_server.start()
+    found = descriptors(fake_server.pid)
+    assert found[1] == found[2] == str(fake_server.log)
     assert any(target.startswith("socket:") for target in found.values())
 
 
@@ -132,6 +153,20 @@ def test_a_deploy_with_settings(program: Program) -> None:
     assert names["ADDRESS"] == ["127.0.0.1:0", "unix:@a"]
     assert names["SETTINGS"] == {"threads": 3, "check": "/version"}
     assert names["__doc__"] == "VERSION = 0"
+    program.deploy(check=DEFAULT)
+    assert "'/version'" not in program.script.read_text()
+
+
+def test_a_deploy_with_steps(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program does what is chosen for it, with arguments, in that order; until a deploy takes it out again."""
+    before = list(sys.path)
+    monkeypatch.setattr(sys, "path", list(before))
+    program.deploy(below=[("paths.first", "a"), ("paths.first", "b")])
+    runpy.run_path(str(program.script))
+    assert sys.path == ["b", "a", *before]
+    program.deploy(below=[])
+    runpy.run_path(str(program.script))
+    assert sys.path == ["b", "a", *before]
 
 
 def test_every_write_has_a_time_of_its_own(program: Program) -> None:
@@ -143,14 +178,14 @@ def test_every_write_has_a_time_of_its_own(program: Program) -> None:
     assert len(times) == 3
 
 
-def test_traffic_notices_a_careless_restart(standin: Program) -> None:
-    """The stand-in drops its connections when it is replaced, and the clients say so."""
-    standin.start()
-    with Traffic(standin.address, {"keep-alive": 4, "idle": 4}) as traffic:
+def test_traffic_notices_a_careless_restart(fake_server: Program) -> None:
+    """The fake server drops its connections when it is replaced, and the clients say so."""
+    fake_server.start()
+    with Traffic(fake_server.address, {"keep-alive": 4, "idle": 4}) as traffic:
         eventually(lambda: traffic.snapshot().requests > 100)
-        standin.deploy(version="2")
-        standin.restart()
-        standin.wait_gone(standin.pid)
+        fake_server.deploy(version="2")
+        fake_server.restart()
+        fake_server.wait_gone(fake_server.pid)
         eventually(lambda: "2" in traffic.snapshot().versions)
     result = traffic.result()
     assert result.closed_by_server >= 4, result
@@ -159,6 +194,7 @@ def test_traffic_notices_a_careless_restart(standin: Program) -> None:
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("1", "1 error")])
+@starts_processes
 def test_what_pip_cannot_install_is_skipped_but_not_in_ci(tmp_path: Path, ci: str, outcome: str) -> None:
     """A test marked with `needs` says what to install; CI, which installs it, must not pass without."""
     text = "import pytest\n\n@pytest.mark.needs('no-such-command', 'a-package')\ndef test_it(): pass\n"
@@ -167,13 +203,14 @@ def test_what_pip_cannot_install_is_skipped_but_not_in_ci(tmp_path: Path, ci: st
     assert "no-such-command is not here: on Debian, apt-get install a-package" in shown
 
 
+@starts_processes
 def test_a_failed_test_shows_the_log(tmp_path: Path) -> None:
     """The report of a failed test has what its programs wrote."""
     shown = run_pytest(
         tmp_path,
         f"""
 def test_it(program):
-    program.deploy(text={STANDIN!r})
+    program.deploy(text={FAKE_SERVER!r})
     program.start()
     assert program.get("/version").body == b"99"
 """,

@@ -22,6 +22,7 @@ import pytest
 from tests.asking import connect, get, request
 from tests.eventually import eventually
 from tests.harness import ROOT, Program
+from tests.live import starts_processes
 from tests.traffic.answers import Answer
 
 #: Runs before everything else (the module `site`).
@@ -103,14 +104,16 @@ def failing(environ: Mapping[str, str], call: str) -> str:
     return done.stdout
 
 
+@starts_processes
 def test_import(environ: Mapping[str, str]) -> None:
     """Every public name is there, and none of them needed Linux."""
     text = "import hotswap; print([getattr(hotswap, name) for name in hotswap.__all__], hotswap.generation)"
     done = python(environ, "-c", text)
     assert done.returncode == 0, done.stderr
-    assert "hotswap.elsewhere.Server" in done.stdout
+    assert "hotswap.dev.werkzeug_server.WerkzeugServer" in done.stdout
 
 
+@starts_processes
 def test_the_branch_is_the_forced_one(environ: Mapping[str, str]) -> None:
     """gunicorn cannot be imported there, so nothing of what is tested here has used it."""
     done = python(environ, "-c", "import gunicorn.config")
@@ -185,16 +188,26 @@ def test_tls(program: Program, environ: Mapping[str, str]) -> None:
         ("hotswap.Worker", "UsageError hotswap.Worker needs Linux"),
     ],
 )
+@starts_processes
 def test_errors(environ: Mapping[str, str], call: str, says: str) -> None:
     """What is wrong on Linux is wrong here too, in the same words; what werkzeug cannot do is said."""
     assert re.match(says, failing(environ, call))
 
 
+@starts_processes
 def test_the_commands_say_it(environ: Mapping[str, str]) -> None:
     """`hotswap status` has no server to look for."""
     done = python(environ, "-m", "hotswap", "status")
     assert (done.returncode, done.stdout) == (1, "")
     assert NEEDED in done.stderr
+
+
+@starts_processes
+def test_flask_can_import_its_command(environ: Mapping[str, str]) -> None:
+    """It does so for any command that is not its own; only this one needs Linux."""
+    done = python(environ, "-c", "from hotswap.frameworks.flask_command import command; command(['-b', ':0'])")
+    assert done.returncode == 1
+    assert f"flask hotswap: {NEEDED}" in done.stderr
 
 
 def test_stop(program: Program, environ: Mapping[str, str]) -> None:

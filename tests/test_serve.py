@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
 import hotswap
 from tests.asking import get
-from tests.harness import ROOT, Program
+from tests.harness import APPS, ROOT, Program
+from tests.live import starts_processes
 
 
 def app(environ: object, start_response: object) -> list[bytes]:
@@ -43,14 +43,7 @@ def test_unix_addresses(program: Program) -> None:
 def test_an_inherited_descriptor(program: Program) -> None:
     """fd://N serves on a socket that was bound elsewhere."""
     program.deploy(address="fd://9")
-    text = """
-        import os, socket, sys
-        listener = socket.create_server(("127.0.0.1", 0))
-        os.dup2(listener.fileno(), 9)
-        os.execv(sys.executable, [sys.executable, "app.py"])
-    """
-    (program.folder / "wrap.py").write_text(textwrap.dedent(text))
-    program.start(command=[sys.executable, "wrap.py"])
+    program.start(command=[sys.executable, str(APPS / "exec_with_listener.py")])
     assert program.get("/").status == 200
     program.restart()
     assert program.get("/").headers["x-generation"] == "2"
@@ -58,40 +51,36 @@ def test_an_inherited_descriptor(program: Program) -> None:
 
 def test_several_applications_in_one_process(program: Program) -> None:
     """A mapping of address to application; each listener keeps its application over a restart."""
-    text = f"""
-        import hotswap
-
-        def answering(text):
-            def app(environ, start_response):
-                start_response("200 OK", [("Content-Length", str(len(text)))])
-                return [text]
-            return app
-
-        hotswap.serve({{"127.0.0.1:0": answering(b"site"), "unix:{program.folder}/admin": answering(b"admin")}})
-    """
-    program.start(text=textwrap.dedent(text))
+    program.start(app="several")
     for _ in range(2):
-        assert program.get("/").body == b"site"
-        assert get(f"unix:{program.folder}/admin", "/").body == b"admin"
+        assert program.get("/version").body == b"1"
+        assert get(f"unix:{program.folder}/other.sock", "/").body == b"admin"
         program.restart()
 
 
 def test_app_run_arguments(program: Program) -> None:
     """host=, port= and debug= as Flask's app.run() has them; the debugger shows the traceback."""
-    text = """
-        import hotswap
-
-        def app(environ, start_response):
-            raise RuntimeError("shown in the browser")
-
-        if __name__ == "__main__":
-            hotswap.serve(app, host="127.0.0.1", port=0, debug=True)
-    """
-    program.start(text=textwrap.dedent(text))
-    answer = program.get("/")
+    program.start(address=[], host="127.0.0.1", port=0, debug=True)
+    answer = program.get("/fail/x")
     assert answer.status == 500
-    assert b"shown in the browser" in answer.body
+    assert b"asked to fail: x" in answer.body
     assert b"debugger" in answer.body.lower()
+
+
+def test_the_same_as_options_of_hotswap_run(program: Program) -> None:
+    """--host, --port and --debug."""
+    options = ("--host", "127.0.0.1", "--port", "0", "--debug")
+    program.start(*options, "app:app", command=[sys.executable, "-m", "hotswap", "run"])
+    assert b"asked to fail: x" in program.get("/fail/x").body
+
+
+def test_a_flask_application_says_where(program: Program) -> None:
+    """SERVER_NAME is the default address, as with `app.run()`; port 0 stays the same over restarts."""
+    program.start(app="server_name")
+    assert program.get("/").body == b"1"
+    program.deploy(version="2")
+    program.restart()
+    assert program.get("/").body == b"2"
 
 
 def test_addresses_may_change_at_a_restart(program: Program) -> None:
@@ -110,7 +99,7 @@ def test_addresses_may_change_at_a_restart(program: Program) -> None:
 
 
 def test_a_listener_that_goes_is_served_until_then(program: Program) -> None:
-    """Whoever connects to it during the swap is answered, not left hanging, not reset."""
+    """A client that connects to it during the swap is answered, not left hanging, not reset."""
     gone = f"unix:{program.folder}/gone"
     program.start(address=["127.0.0.1:0", gone])
     program.deploy(address="127.0.0.1:0")
@@ -120,66 +109,31 @@ def test_a_listener_that_goes_is_served_until_then(program: Program) -> None:
     program.settle()
 
 
-ONE_PROCESS = """
-    import gc, os, signal, sys, threading
-    import hotswap
-
-    def app(environ, start_response):
-        start_response("200 OK", [("Content-Length", "2")])
-        return [b"ok"]
-
-    def handlers():
-        return {number: signal.getsignal(number) for number in signal.valid_signals() if number not in (9, 19)}
-
-    signal.signal(signal.SIGUSR1, lambda *_: None)
-    before = handlers(), dict(os.environ), sys.excepthook, sys.getswitchinterval(), sorted(os.listdir("/proc/self/fd"))
-    for _ in range(2):
-        hotswap.on("ready")(lambda server: threading.Thread(target=server.stop).start())
-        print(hotswap.serve(app, "127.0.0.1:0"), flush=True)
-    gc.collect()  # a thread that finishes late may still wake the engine, so its descriptor goes with the last user
-    after = handlers(), dict(os.environ), sys.excepthook, sys.getswitchinterval(), sorted(os.listdir("/proc/self/fd"))
-    print("same" if before == after else (before, after))
-    print("wakeup", signal.set_wakeup_fd(-1))
-    print("engine threads", [t.name for t in threading.enumerate() if not t.daemon])
-"""
-
-
-def run(folder: Path, text: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
-    (folder / "one.py").write_text(textwrap.dedent(text))
+def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A Python program in that folder, to its end."""
     return subprocess.run(
-        [sys.executable, "one.py"],
+        [sys.executable, *map(str, arguments)],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=30,
     )
 
 
+@starts_processes
 def test_everything_is_given_back(tmp_path: Path) -> None:
     """Handlers, environment, exception hook, switch interval, descriptors; and it can serve again."""
-    done = run(tmp_path, ONE_PROCESS)
+    done = run(tmp_path, APPS / "serves_twice.py")
     assert done.stdout.splitlines() == ["stopped", "stopped", "same", "wakeup -1", "engine threads ['MainThread']"], (
         done.stdout + done.stderr
     )
 
 
+@starts_processes
 def test_only_the_variables_of_the_settings_are_taken_back(tmp_path: Path) -> None:
     """What the application has set while it served is its own, and stays."""
-    text = """
-        import os
-        import hotswap
-        os.environ["KEPT"] = "before"
-        def app(environ, start_response): ...
-        @hotswap.on("ready")
-        def ready(server):
-            print(os.environ["KEPT"], os.environ["NEW"])
-            os.environ["APP"] = "set"
-            server.stop()
-        hotswap.serve(app, "127.0.0.1:0", raw_env=["KEPT=changed", "NEW=new"])
-        print(os.environ["KEPT"], os.environ.get("NEW"), os.environ.get("APP"))
-    """
-    assert run(tmp_path, text).stdout.splitlines() == ["changed new", "before None set"]
+    assert run(tmp_path, APPS / "sets_variables.py").stdout.splitlines() == ["changed new", "before None set"]
 
 
 @pytest.mark.parametrize(
@@ -187,12 +141,14 @@ def test_only_the_variables_of_the_settings_are_taken_back(tmp_path: Path) -> No
     [
         ("hotswap.serve('module:app', '127.0.0.1:0')", "hotswap run module:app"),
         ("hotswap.serve(None, '127.0.0.1:0')", "is not a WSGI application"),
+        ("hotswap.serve(lambda: app, '127.0.0.1:0')", "is a factory of applications: call it"),
         ("hotswap.serve({}, )", "empty"),
         ("hotswap.serve({'127.0.0.1:0': app}, '127.0.0.1:0')", "second argument"),
         ("hotswap.serve(app, 'nonsense::')", "nonsense"),
         ("hotswap.serve(app, '127.0.0.1:0', keepaliv=3)", "keepalive"),
         ("hotswap.serve(app, '127.0.0.1:0', keepalive='x')", "keepalive"),
         ("hotswap.serve(app, '203.0.113.7:1')", "203.0.113.7:1"),
+        ("hotswap.serve(flask_app('203.0.113.7:1'))", "the address is from SERVER_NAME = '203.0.113.7:1'"),
         ("hotswap.serve(app, f'127.0.0.1:{taken}')", "in use"),
         ("hotswap.serve(app, 'unix:/no/such/folder/s')", "/no/such/folder"),
         ("hotswap.serve(app, '127.0.0.1:0', pidfile='/no/such/folder/p')", "/no/such/folder"),
@@ -200,64 +156,24 @@ def test_only_the_variables_of_the_settings_are_taken_back(tmp_path: Path) -> No
         ("hotswap.on('nothing')", "ready"),
     ],
 )
+@starts_processes
 def test_each_mistake_is_one_clear_error(tmp_path: Path, call: str, says: str) -> None:
     """Before anything is started, and it says what was wrong or what to do."""
-    text = f"""
-        import socket, threading
-        import hotswap
-
-        def app(environ, start_response): ...
-
-        def in_thread(call):
-            caught = []
-            def run():
-                try: call()
-                except hotswap.HotswapError as error: caught.append(error)
-            thread = threading.Thread(target=run); thread.start(); thread.join()
-            raise caught[0]
-
-        listener = socket.create_server(("127.0.0.1", 0))
-        taken = listener.getsockname()[1]
-        try:
-            {call}
-        except hotswap.HotswapError as error:
-            print(type(error).__name__, error)
-    """
-    done = run(tmp_path, text)
+    done = run(tmp_path, APPS / "mistakes.py", call)
     assert says in done.stdout, done.stdout + done.stderr
     assert "serving at" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
 
 
+@starts_processes
 def test_a_second_server_in_one_process_is_refused(tmp_path: Path) -> None:
     """One process, one server; the message says how to serve several addresses."""
-    text = """
-        import hotswap
-        def app(environ, start_response): ...
-        @hotswap.on("ready")
-        def again(server):
-            try:
-                hotswap.serve(app, "127.0.0.1:0")
-            except hotswap.UsageError as error:
-                print(error)
-            server.stop()
-        hotswap.serve(app, "127.0.0.1:0")
-    """
-    assert "mapping of address to application" in run(tmp_path, text).stdout
+    assert "mapping of address to application" in run(tmp_path, APPS / "serves_in_serve.py").stdout
 
 
 def test_threads_that_stay_are_named(program: Program) -> None:
     """serve() has returned and the process is still there: the log says why."""
-    text = """
-        import threading, time
-        import hotswap
-        def app(environ, start_response): ...
-        over = threading.Event()
-        threading.Thread(target=over.wait, name="my-worker").start()
-        hotswap.serve(app, "127.0.0.1:0")
-        over.set()
-    """
-    program.start(text=textwrap.dedent(text))
+    program.start(below="threads.starts", last="threads.ends")
     program.stop()
     assert "my-worker" in program.text()
 
@@ -272,26 +188,9 @@ def test_refusals_reach_the_command_and_the_log(program: Program) -> None:
 
 def test_signals_of_a_multiprocessing_child_are_its_own(program: Program) -> None:
     """The child's SIGTERM ends the child; the server serves on."""
-    text = """
-        import multiprocessing, os, signal, threading
-        import hotswap
-        def child(connection):
-            connection.send(os.getpid())
-            threading.Event().wait()
-        def app(environ, start_response):
-            here, there = multiprocessing.Pipe()
-            process = multiprocessing.get_context("fork").Process(target=child, args=(there,))
-            process.start()
-            os.kill(here.recv(), signal.SIGTERM)
-            process.join()
-            text = str(process.exitcode).encode()
-            start_response("200 OK", [("Content-Length", str(len(text)))])
-            return [text]
-        hotswap.serve(app, "127.0.0.1:0")
-    """
-    program.start(text=textwrap.dedent(text))
-    assert program.get("/").body == b"-15"
-    assert program.get("/").body == b"-15"
+    program.start()
+    assert program.get("/multiprocessing").body == b"-15"
+    assert program.get("/multiprocessing").body == b"-15"
 
 
 def test_public_names() -> None:
@@ -300,3 +199,12 @@ def test_public_names() -> None:
         assert getattr(hotswap, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
         _ = hotswap.nothing
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_server_knows_where_it_listens(program: Program, workers: int) -> None:
+    """In forked workers too, which are made before it serves."""
+    program.start(text=(ROOT / "tests" / "apps" / "where.py").read_text(), workers=workers)
+    assert program.get("/").body.decode() == f"http://{program.address}"
+    program.restart()
+    assert program.get("/").body.decode() == f"http://{program.address}"

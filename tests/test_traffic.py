@@ -130,7 +130,7 @@ def _unclosing(peer: Peer) -> None:
     ],
 )
 def test_each_misdeed_has_its_class(behave: Behaviour, cls: str, closed: bool) -> None:
-    """What is done wrong to a keep-alive client is counted under its own name, and who closed is known."""
+    """What is done wrong to a keep-alive client is counted under its own name, and so is which side closed."""
     result = run(behave, "keep-alive", timeout=0.3 if cls == "timeout" else 9.0)
     assert classes(result) == {cls}, result
     assert (result.closed_by_server > 0) is closed, result
@@ -165,7 +165,7 @@ def test_reset_in_the_middle_of_an_answer_is_told_from_a_close() -> None:
 
 
 def test_refused_connections_are_counted_and_do_not_spin() -> None:
-    """Nobody listens: each attempt is a failure, made at intervals, and it ends in time."""
+    """No process listens: each attempt is a failure, made at intervals, and it ends in time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         with Traffic(f"127.0.0.1:{free.getsockname()[1]}", {"one-shot": 1}, seconds=0.3) as traffic:
@@ -275,7 +275,7 @@ def test_every_unanswered_request_of_a_pipeline_counts() -> None:
 
 
 def test_answers_out_of_order_are_wrong() -> None:
-    """Two answers of a pipeline that change places are both somebody else's."""
+    """Two answers of a pipeline that change places are both answers to other requests."""
 
     def behave(peer: Peer) -> None:
         asked = [peer.request() for _ in range(PIPELINED)]

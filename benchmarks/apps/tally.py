@@ -22,7 +22,7 @@ def make(path: str) -> None:
 
 
 class Tally:
-    """A file with a cell for each process: nobody waits for another one to count."""
+    """A file with a cell for each process: no process waits for another one to count."""
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "r+b")  # noqa: SIM115  it is open as long as this process lives

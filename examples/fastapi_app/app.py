@@ -34,13 +34,13 @@ app = FastAPI(lifespan=lifespan)
 
 
 def who() -> dict[str, Any]:
-    """Who answers."""
+    """Which version, generation and process answers."""
     return {"version": VERSION, "generation": hotswap.generation, "pid": os.getpid()}
 
 
 @app.get("/")
 async def home() -> dict[str, Any]:
-    """Who answers."""
+    """Which version, generation and process answers."""
     return who()
 
 

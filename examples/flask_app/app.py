@@ -30,7 +30,7 @@ def who_answers() -> dict[str, object]:
 
 @app.after_request
 def say_who_answered(response: Response) -> Response:
-    """The same for those who do not look at pages."""
+    """The same for clients that are no browsers."""
     response.headers["X-Version"] = VERSION
     response.headers["X-Generation"] = str(hotswap.generation)
     return response

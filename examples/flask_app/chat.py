@@ -16,7 +16,7 @@ import hotswap
 VERSION = "1"
 
 GOING_AWAY = 1001
-"""The code of a close frame that says: I am leaving, somebody else is here (RFC 6455, section 7.4.1)."""
+"""The code of a close frame that says: I am leaving, another process is here (RFC 6455, section 7.4.1)."""
 
 app = Flask(__name__)
 # A ping now and then keeps proxies from ending a silent websocket, and finds out that a client has vanished.

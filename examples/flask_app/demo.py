@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tests.harness import Program
-from tests.processes import Brood, adopt_orphans
+from tests.processes import ProcessTree, adopt_orphans
 from tests.traffic import Result, Traffic
 from tests.traffic.kinds import Paths
 
@@ -27,7 +27,7 @@ PATHS = Paths(echo="/hello/{token}")
 def main() -> int:
     """Runs the demonstration; the exit status."""
     adopt_orphans()
-    brood = Brood()
+    tree = ProcessTree()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hotswap-demo-") as folder:
         program = copied(Path(folder) / "flask_app")
@@ -40,7 +40,7 @@ def main() -> int:
             )
             return 1
         finally:
-            brood.end()
+            tree.end()
         problems = found(result)
         print(f"\n{table(result)}\n\n{RESTARTS} restarts in {time.monotonic() - began:.0f} s: ", end="")
         print("no client noticed." if not problems else "; ".join(problems))

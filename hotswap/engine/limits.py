@@ -1,10 +1,12 @@
-"""Every bound of the engine in one value, read once from the settings (a gunicorn `Config` answers slowly)."""
+"""Every bound of an engine in one value."""
 
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from hotswap.settings.options import EngineOptions
 
 #: gunicorn's own ceilings, see `gunicorn.http.message`.
 MAX_LINE = 8190
@@ -15,8 +17,7 @@ DEFAULT_FIELD_SIZE = 8190
 SPARE = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Sizes in bytes, times in seconds."""
 
     threads: int = 64
@@ -35,7 +36,7 @@ class Limits:
     write_timeout: float = 60.0
     drain_linger: float = 0.5
     fin_timeout: float = 2.0
-    #: How much of a request body nobody read is thrown away before the connection is closed instead.
+    #: How much of a request body that the application has not read is thrown away; beyond it the connection closes.
     unread_body: int = 1 << 16
     #: How many unserved bytes a connection may carry to another process.
     movable: int = 1 << 16
@@ -43,6 +44,24 @@ class Limits:
     turn: int = 64
     #: How many connections are accepted in one go: several processes that share a listener take one each.
     accepts: int = 64
+
+    @classmethod
+    def from_options(cls, options: EngineOptions) -> Limits:
+        """The limits that the settings ask for; what no setting says keeps its default."""
+        line, fields = options.limit_request_line_bytes, options.limit_request_fields
+        field_size = options.limit_request_field_size_bytes
+        return cls(
+            threads=options.threads,
+            keepalive=options.keepalive_s,
+            connections=options.worker_connections,
+            descriptors=_descriptors(),
+            # gunicorn: 0 is "no limit", negative or too large is its ceiling.
+            line=1 << 20 if line == 0 else line if 0 < line < MAX_LINE else MAX_LINE,
+            fields=fields if 0 < fields <= MAX_FIELDS else MAX_FIELDS,
+            field_size=field_size if field_size > 0 else DEFAULT_FIELD_SIZE,
+            body_buffer=options.body_buffer_bytes,
+            bodies=max(1 << 26, 4 * options.body_buffer_bytes),
+        )
 
     @property
     def head(self) -> int:
@@ -53,24 +72,6 @@ class Limits:
     def uploads(self) -> int:
         """How many threads may wait for request bodies at once: never all of them."""
         return max(1, self.threads // 2)
-
-
-def from_settings(cfg: Any) -> Limits:
-    """The limits that a gunicorn-like `cfg` asks for; what it does not know keeps its default."""
-    line, fields, size = cfg.limit_request_line, cfg.limit_request_fields, cfg.limit_request_field_size
-    body_buffer = getattr(cfg, "body_buffer", 1 << 20)
-    return Limits(
-        threads=max(1, cfg.threads),
-        keepalive=float(cfg.keepalive),
-        connections=max(1, cfg.worker_connections),
-        descriptors=_descriptors(),
-        # gunicorn: 0 is "no limit", negative or too large is its ceiling.
-        line=1 << 20 if line == 0 else line if 0 < line < MAX_LINE else MAX_LINE,
-        fields=fields if 0 < fields <= MAX_FIELDS else MAX_FIELDS,
-        field_size=size if size > 0 else DEFAULT_FIELD_SIZE,
-        body_buffer=body_buffer,
-        bodies=max(1 << 26, 4 * body_buffer),
-    )
 
 
 def _descriptors() -> int:

@@ -1,7 +1,7 @@
-"""gunicorn's settings and ours: read from keywords or a command line, checked against what hotswap does.
+"""gunicorn's settings and ours: read from keywords or a command line, and checked against what hotswap does.
 
-The names here are imported when first asked for: most of them need gunicorn, which cannot be imported on Windows. The
-tables (`support`, `names`, `run_arguments`) are used there without it.
+A name of this package is imported when it is used first: most of them need gunicorn, which cannot be imported on
+Windows. Programs there use the tables (`support`, `names`, `run_arguments`) without it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """gunicorn.conf.py: a Python file or module whose variables are settings.
 
-`gunicorn.app.base.Application.load_config_from_module_name_or_filename` is the model; it prints and exits
-where something is wrong, so it is written anew: here the caller gets a sentence.
+`gunicorn.app.base.Application.load_config_from_module_name_or_filename` is the model; it prints and exits where
+something is wrong, so it is written anew: this module raises a SettingError with a sentence.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from hotswap.errors import SettingError
 from hotswap.settings.config import Config
 
 DEFAULT_FILE = "gunicorn.conf.py"
-MODULE_NAME = "__config__"  # the name gunicorn gives it in sys.modules
+MODULE_NAME = "__config__"  # the name that gunicorn gives the file in sys.modules
 
 
 def load(cfg: Config, location: object) -> None:
-    """Take the settings at `location`: PATH, file:PATH or python:MODULE; other names there are its own."""
+    """Give `cfg` the settings at `location`: PATH, file:PATH or python:MODULE; other names in it are passed over.
+
+    Runs the user's code. Raises SettingError, also for whatever that code raises.
+    """
     if not isinstance(location, str):
         raise SettingError(f"config cannot be {location!r}: it takes a path, file:PATH or python:MODULE")
     kind, _, rest = location.partition(":")
@@ -44,7 +47,7 @@ def _run_module(name: str) -> dict[str, Any]:
 def _run_file(path: str) -> dict[str, Any]:
     if not os.path.exists(path):
         raise SettingError(f"the configuration file {path} does not exist: correct -c (config)")
-    # A loader of our own choice, since the file may have any ending, or none.
+    # The loader is named, because the file may have any suffix, or none.
     loader = importlib.machinery.SourceFileLoader(MODULE_NAME, path)
     spec = importlib.util.spec_from_file_location(MODULE_NAME, path, loader=loader)
     assert spec is not None
@@ -58,10 +61,10 @@ def _run_file(path: str) -> dict[str, Any]:
 
 
 def describe(error: Exception, path: str | None) -> str:
-    """Return type, text and, if the error passed through `path`, the line there."""
+    """Return the error's type and text and, if it passed through `path`, the line there."""
     text = traceback.format_exception_only(type(error), error)[-1].strip()
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if path is not None and frame.filename == path]
     if isinstance(error, SyntaxError) and error.filename == path:
-        lines.append(error.lineno)  # it never came to run, so no frame has it
+        lines.append(error.lineno)  # the file never ran, so no frame has the line
     return f"{text}, line {lines[-1]}" if lines else str(text)

@@ -1,4 +1,4 @@
-"""The settings of `hotswap.serve()`: keywords, and nothing from outside the program unless it says so."""
+"""The settings of `hotswap.serve()`: its keywords, and a conf file only if `config=` names one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hotswap.errors import SettingError
 from hotswap.settings import conf_file, run_arguments
 from hotswap.settings.config import Config
 from hotswap.settings.names import refuse_unknown
+from hotswap.settings.run_arguments import DefaultAddress
 
 SOURCE = "keyword"
 
@@ -21,36 +22,44 @@ RUN_ONLY: Mapping[str, str] = {
 }
 
 
-def from_keywords(settings: Mapping[str, object], address: str | Sequence[str] | None = None) -> Config:
-    """Return the configuration that `serve(app, address, **settings)` asks for.
+def from_keywords(
+    settings: Mapping[str, object],
+    address: str | Sequence[str] | None = None,
+    default: DefaultAddress | None = None,
+) -> Config:
+    """Return the configuration that `serve(app, address, **settings)` asks for; `default` is the application's address.
 
-    Reads neither WEB_CONCURRENCY, GUNICORN_CMD_ARGS, PORT nor FORWARDED_ALLOW_IPS, and a conf file only where
-    `config=` names one; keywords win over it. None is the same as leaving a setting out. Raises SettingError.
+    Reads neither WEB_CONCURRENCY, GUNICORN_CMD_ARGS, PORT nor FORWARDED_ALLOW_IPS, and a conf file only if `config=`
+    names one; keywords win over it. A keyword that is None counts as not given. Raises SettingError.
     """
     cfg = Config(prog="hotswap")
     cfg.settings["default_proc_name"].set(program_name(sys.argv))
     refuse_unknown(settings, cfg.settings)
-    arguments = run_arguments.take(run_arguments.with_address(settings, address))
-    cfg.debug, cfg.run_arguments = arguments.debug, arguments.others
-    cfg.use_debugger, cfg.use_evalex = arguments.use_debugger, arguments.use_evalex
+    arguments = run_arguments.take(run_arguments.with_address(settings, address), default)
+    cfg.take_run_arguments(arguments)
+    if arguments.default_bind is not None:
+        cfg.settings["bind"].set([arguments.default_bind])
     location = arguments.settings.pop("config", None)
     if location is not None:
         conf_file.load(cfg, os.fspath(location) if isinstance(location, os.PathLike) else location)
     for name, value in arguments.settings.items():
         cfg.give(name, value, SOURCE)
+    from_file = cfg.sources.get("bind") not in (None, SOURCE)
+    if default is not None and not from_file and (address, settings.get("bind"), settings.get("host")) == (None,) * 3:
+        cfg.host_from = default.source
     refuse_run_only(cfg)
     return cfg
 
 
 def refuse_run_only(cfg: Config) -> None:
-    """Raise SettingError for a setting that makes sense only where hotswap itself starts the program."""
+    """Raise SettingError for a setting that makes sense only if `hotswap run` starts the program."""
     for name, instead in RUN_ONLY.items():
         if cfg.changed(name):
             raise SettingError(f"{name} ({cfg.sources[name]}) is for hotswap run: {instead}")
 
 
 def program_name(argv: Sequence[str]) -> str:
-    """Return what titles and syslog call the program: `app` for app.py, the package for `python -m`."""
+    """Return the program's name for process titles and syslog: `app` for app.py, the package for `python -m`."""
     directory, file = os.path.split(argv[0] if argv else "")
     stem = os.path.splitext(file)[0]
     if stem == "__main__":

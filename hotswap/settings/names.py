@@ -1,4 +1,4 @@
-"""The names that `hotswap.serve()` takes as keywords, and what to say about one that it does not."""
+"""The names that `hotswap.serve()` takes as keywords, and the refusal of all others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def refuse_unknown(names: Iterable[str], known: Iterable[str]) -> None:
 
 
 def nearest(name: str, possible: Iterable[str]) -> str:
-    """Return what to say about a name that is close to one of `possible`, or to none."""
+    """Return the remedy for an unknown name: the nearest of `possible`, or where they are listed."""
     import difflib  # only here: a start without a mistake should not pay for it
 
     close = difflib.get_close_matches(name.lower().replace("-", "_"), possible, n=1, cutoff=0.6)

@@ -1,7 +1,7 @@
-"""The settings hotswap adds to gunicorn's: each has its keyword, place in a conf file, option and help.
+"""The settings that hotswap adds to gunicorn's: each has its keyword, its name in a conf file, its option and help.
 
-They are made with gunicorn's `SettingMeta` and then taken out of its register again (KNOWN_SETTINGS): a plain
-gunicorn in the same process must show and accept what it always did, down to its options' abbreviations.
+gunicorn's `SettingMeta` makes them, and they are taken out of its register (KNOWN_SETTINGS) again: a plain gunicorn in
+the same process must show and accept what it always did, down to its options' abbreviations.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from hotswap.settings.upstream import gunicorn_config
+from hotswap.settings.upstream import gunicorn_config, gunicorn_util
 
 SECTION = "Hot restart"
 
@@ -34,8 +34,22 @@ def seconds(*, above: bool = False) -> Callable[[object], float]:
     return validate_seconds
 
 
+def validate_share(value: object) -> float:
+    """Return a share: from 0 up to, but less than 1."""
+    wanted = "not a share: 0 or more, and less than 1, such as 0.05"
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(wanted)
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not 0 <= number < 1:
+        raise ValueError(wanted)
+    return number
+
+
 def validate_check(value: object) -> str:
-    """Take the path of the request that a successor must answer before it is ready; empty for none."""
+    """Return the path of the request that a successor must answer before it is ready; empty for none."""
     if value is None:
         return ""
     if not isinstance(value, str) or (value and not value.startswith("/")):
@@ -46,7 +60,7 @@ def validate_check(value: object) -> str:
 
 
 def validate_name(value: object) -> str | None:
-    """Take the name that commands know the server by; a number would be taken for a pid."""
+    """Return the name by which commands know the server; a number would be taken for a pid."""
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip():
@@ -58,8 +72,23 @@ def validate_name(value: object) -> str | None:
     return value.strip()
 
 
+def validate_stable_pid(value: object) -> str:
+    """Return "auto", "on" or "off"; True and False are on and off."""
+    word = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+    if word not in ("auto", "on", "off"):
+        raise ValueError("not auto, on or off")
+    return str(word)
+
+
+def validate_log_format(value: object) -> str:
+    """Return "text" or "json"."""
+    if value not in ("text", "json"):
+        raise ValueError("not text or json")
+    return str(value)
+
+
 def validate_path(value: object) -> str | None:
-    """Take a path and make it absolute now: the process may change its directory later."""
+    """Return the path, made absolute now: the process may change its directory later."""
     if value is None:
         return None
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
@@ -68,9 +97,34 @@ def validate_path(value: object) -> str | None:
 
 
 def validate_existing_path(value: object) -> str | None:
-    """As `validate_path`, and there must be something at it."""
+    """Return the path as `validate_path` does; raise ValueError if nothing is there."""
     path = validate_path(value)
     if path is not None and not os.path.exists(path):
+        raise ValueError(f"{path} does not exist")
+    return path
+
+
+def validate_command(value: object) -> str:
+    """Return the command, for a shell; "" for none."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or (value and not value.strip()) or "\0" in value:
+        raise ValueError("not a command")
+    return value
+
+
+def validate_watch(value: object) -> str | None:
+    """Return the path, absolute, with its links as they are: what they lead to is what is watched.
+
+    Raises ValueError if nothing is there.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError("not a path")
+    # Where the shell says that we are, for the same reason.
+    path = os.path.normpath(os.path.join(gunicorn_util.getcwd(), os.fspath(value)))
+    if not os.path.exists(path):
         raise ValueError(f"{path} does not exist")
     return path
 
@@ -79,7 +133,7 @@ def _make(name: str, meta: str, validator: Callable[[object], Any], default: obj
     attributes = {
         "name": name,
         "section": SECTION,
-        # --name is gunicorn's, for proc_name, which stands for ours where that is not set: Config.name.
+        # --name is gunicorn's option for proc_name, which stands in for our `name` (Config.name).
         "cli": None if name == "name" else [f"--{name.replace('_', '-')}"],
         "meta": meta,
         "validator": validator,
@@ -97,36 +151,60 @@ def _make(name: str, meta: str, validator: Callable[[object], Any], default: obj
 RetireTimeout = _make(
     "retire_timeout", "SECONDS", seconds(), 600.0,
     "Seconds that a retiring generation may take to finish what it is serving.",
-    "Its successor serves already, so nobody waits for it; graceful_timeout is for a stop.",
-    "After that, requests are cut, and the log names them.",
+    "Its successor serves already, so no operator waits for it; graceful_timeout is for a stop.",
+    "After that, requests are cut, and the log names them. 0: no limit.",
 )  # fmt: skip
 BootTimeout = _make(
     "boot_timeout", "SECONDS", seconds(above=True), 60.0,
     "Seconds that a successor may take to become ready; after that the restart has failed.",
-    "A worker that is forked later has as long to load; after that it is ended, and the next one is tried.",
+    "A worker that is forked later has as long to load; after that the server ends it and forks another.",
 )  # fmt: skip
 Check = _make(
     "check", "PATH", validate_check, "",
     "A path that a successor must answer well before it is ready, such as /healthz.",
     "It sends the request to itself, through its own engine, before the predecessor is told to leave.",
 )  # fmt: skip
+Health = _make(
+    "health", "PATH", validate_check, "",
+    "A path at which the server itself tells load balancers whether it takes new clients, such as /healthz.",
+    "GET and HEAD are answered there with 200, and with 503 while the server drains or is a lame duck, but not while",
+    "a generation or a worker hands over to another. The application does not see these requests, nor does the access",
+    "log; check is answered by the application, also at the same path.",
+)  # fmt: skip
+LameDuck = _make(
+    "lame_duck", "SECONDS", seconds(), 0.0,
+    "Seconds that the server goes on accepting after SIGTERM, while health says 503; only then it drains.",
+    "So load balancers notice before a client is refused. A second SIGTERM, and SIGINT at any time, drains at once.",
+)  # fmt: skip
 Probation = _make(
     "probation", "SECONDS", seconds(), 0.0,
-    "Seconds that a predecessor stays ready to take over again, should its successor die.",
+    "Seconds that a predecessor stays parked after a restart, ready to serve again should its successor die.",
+    "0: only for the first two seconds. The new version's value counts, or that of hotswap restart --probation.",
+    "In that time hotswap rollback puts the old version back in service. A migrated database is not migrated back.",
+)  # fmt: skip
+ProbationMaxErrors = _make(
+    "probation_max_errors", "SHARE", validate_share, 0.0,
+    "The share of a new version's answers that may be 5xx during its probation, such as 0.05; 0: no limit.",
+    "If it is over that (after 50 answers or more, by the lower 95 % bound), and twice what its predecessor had in its",
+    "last minute, the predecessor serves again by itself. 501, 503 and answers about health do not count.",
 )  # fmt: skip
 RunDir = _make(
     "run_dir", "DIR", validate_path, None,
-    "The directory of the scoreboard file that hotswap restart, stop and status read.",
-    "Default: $XDG_RUNTIME_DIR/hotswap, or /run/hotswap for root, or a folder in the temporary directory.",
+    "The directory of the scoreboard file, which hotswap restart and the other commands read.",
+    "Default: hotswap in the first of $RUNTIME_DIRECTORY (RuntimeDirectory= of a service of systemd), or",
+    "$XDG_RUNTIME_DIR/hotswap, or /run/hotswap for root, or a folder in the temporary directory.",
+    "A restart does not move the file: another value takes effect when the server is stopped and started.",
 )  # fmt: skip
 Name = _make(
     "name", "NAME", validate_name, None,
-    "The name that hotswap restart, stop and status know this server by.",
+    "The name that hotswap restart and the other commands know this server by.",
     "Default: proc_name (-n, --name) where it is set, else the first address.",
 )  # fmt: skip
 EnvFile = _make(
     "env_file", "FILE", validate_existing_path, None,
     "A file of KEY=VALUE lines that is added to the environment, and read again at each restart.",
+    "python-dotenv reads it (pip install hotswap[dotenv]). A variable that has left the file is gone from the next",
+    "generation; ${NAME} stands for one of a line above, or of the environment of the first start.",
 )  # fmt: skip
 Envdir = _make(
     "envdir", "DIR", validate_existing_path, None,
@@ -149,7 +227,35 @@ WorkersLifetime = _make(
     "One at a time: its replacement serves before, and gets all its connections.",
 )  # fmt: skip
 
+StablePid = _make(
+    "stable_pid", "auto|on|off", validate_stable_pid, "auto",
+    "Whether the pid of the server stays the same at a restart.",
+    "auto: where a process waits for it, such as systemd, a supervisor, a container or a terminal; the log says which.",
+    "Then a small process, the starter, keeps the pid, and starts the server again should it die.",
+)  # fmt: skip
+
+LogFormat = _make(
+    "log_format", "text|json", validate_log_format, "text",
+    "How log and access log are written: as text, or each line as one JSON object.",
+    "The objects have time, level, gen, pid, event and text, those of errors a traceback, those of requests more.",
+    "syslog keeps its format. Where logging is configured by its own means (logconfig), the format is named there.",
+)  # fmt: skip
+
+Watch = _make(
+    "watch", "PATH", validate_watch, None,
+    "A link such as current, a directory or a file: a change restarts the server, when it has been quiet for a second.",
+    "Of a link it matters where it leads, of a directory all that is in it, so the program must not write there.",
+    "A restart that fails is tried again when the path changes again.",
+)  # fmt: skip
+
+OnEvent = _make(
+    "on_event", "CMD", validate_command, "",
+    "A shell command that is run at each step of a generation's life, such as ready, restart_failed or stopped.",
+    "The step is in its environment as HOTSWAP_EVENT, with HOTSWAP_GENERATION, _PID, _NAME, _ADDRESS, _DIRECTORY,",
+    "_RELEASE and _REASON. One runs after the other, for at most 30 seconds each; the server does not wait for them.",
+)  # fmt: skip
+
 OWN_SETTINGS: tuple[type, ...] = (
-    RetireTimeout, BootTimeout, Check, Probation, RunDir, Name, EnvFile, Envdir, BodyBuffer, SwitchInterval,
-    WorkersLifetime,
+    RetireTimeout, BootTimeout, Check, Health, LameDuck, Probation, ProbationMaxErrors, RunDir, Name, EnvFile, Envdir,
+    BodyBuffer, SwitchInterval, WorkersLifetime, StablePid, LogFormat, Watch, OnEvent,
 )  # fmt: skip

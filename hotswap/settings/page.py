@@ -1,4 +1,4 @@
-"""docs/settings.md, made from the table by which settings are refused."""
+"""Makes docs/settings.md from the table by which settings are refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from hotswap.settings.config import CHANGED_DEFAULTS, Config
 from hotswap.settings.own import OWN_SETTINGS
-from hotswap.settings.support import SUPPORT
+from hotswap.settings.support import SUPPORT, Kind
 
 HEAD = """# Settings
 
@@ -21,14 +21,22 @@ Every setting is a keyword of `hotswap.serve()`, an option of `hotswap run` and 
 
 
 def markdown() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([HEAD, *_own(), "", *_defaults(), "", *_gunicorns(), ""])
 
 
 def _own() -> list[str]:
     settings: list[Any] = [made() for made in OWN_SETTINGS]
-    rows = [f"| `{each.name}` | {_shown(each.get())} | {_cell(each.desc)} |" for each in settings]
+    rows = [f"| `{each.name}` | {_shown(each.get())} | {_cell(_what_it_does(each))} |" for each in settings]
     return ["## hotswap's own", "", "| setting | default | what it does |", "|---|---|---|", *rows]
+
+
+def _what_it_does(setting: Any) -> str:
+    """Return a setting's description with the table's sentence, or for a refused setting the refusal alone."""
+    support = SUPPORT[setting.name]
+    if support.kind is Kind.REFUSED:
+        return f"*refused*: {support.sentence}"
+    return f"{setting.desc} {support.sentence[:1].upper()}{support.sentence[1:]}." if support.sentence else setting.desc
 
 
 def _defaults() -> list[str]:

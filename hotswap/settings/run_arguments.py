@@ -1,7 +1,7 @@
-"""`app.run()`'s own arguments, turned into settings or refused: `hotswap.serve()` stands where it stood.
+"""`app.run()`'s own arguments, turned into settings or refused: `hotswap.serve()` takes the place of `app.run()`.
 
-Names and meanings: flask.Flask.run and werkzeug.serving.run_simple. `ssl_context` is a name of gunicorn's too
-(a hook); the two are told apart by type.
+Names and meanings: flask.Flask.run and werkzeug.serving.run_simple. `ssl_context` is a name of gunicorn's too (a hook);
+the two are told apart by type.
 """
 
 from __future__ import annotations
@@ -10,11 +10,21 @@ import os
 import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hotswap.errors import SettingError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
+
+
+class DefaultAddress(NamedTuple):
+    """Where to serve if the caller does not say. `source` tells where host or port are from, "" for nowhere."""
+
+    host: str = DEFAULT_HOST
+    port: object = DEFAULT_PORT
+    source: str = ""
+
 
 ONLY_WERKZEUG: Mapping[str, str] = {
     "request_handler": "the engine has no handler class: use a WSGI middleware",
@@ -36,7 +46,7 @@ def _is_interval(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
-#: Argument to the question whether a value is right, and what to say if it is not.
+#: Maps an argument to a test of its value, and to what it takes, for the refusal of other values.
 FILE_WATCHING: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "extra_files": (_are_texts, "it takes a list of paths"),
     "exclude_patterns": (_are_texts, "it takes a list of patterns such as */node_modules/*"),
@@ -47,23 +57,27 @@ FILE_WATCHING: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 @dataclass
 class RunArguments:
-    """What `app.run()`'s arguments mean: settings of ours, and what no setting stands for."""
+    """`app.run()`'s arguments translated: into settings where there are any, else into the other attributes.
+
+    default_bind: where to serve if nothing else says it, None for our own default.
+    """
 
     settings: dict[str, object] = field(default_factory=dict)
+    default_bind: str | None = None
     debug: bool = False
     use_debugger: bool = False
     use_evalex: bool = True
     others: dict[str, object] = field(default_factory=dict)
 
     def settle(self, name: str, value: object, argument: str) -> None:
-        """Set the setting `name` for `argument`, unless the caller gave that too."""
+        """Set the setting `name` for `argument`. Raises SettingError if the caller gave the setting too."""
         if name in self.settings:
             raise SettingError(f"{argument} and {name} say the same thing: give one of them")
         self.settings[name] = value
 
 
 def with_address(settings: Mapping[str, object], address: str | Sequence[str] | None) -> Mapping[str, object]:
-    """Return the keywords with `serve()`'s second argument among them; SettingError if `bind` says it already."""
+    """Return the keywords with `serve()`'s second argument as `bind`. Raises SettingError if they have a `bind` too."""
     if address is None:
         return settings
     if settings.get("bind") is not None:
@@ -71,14 +85,15 @@ def with_address(settings: Mapping[str, object], address: str | Sequence[str] | 
     return {**settings, "bind": address if isinstance(address, str) else list(address)}
 
 
-def take(keywords: Mapping[str, object]) -> RunArguments:
-    """Return the keywords with `app.run()`'s arguments translated; None means not given.
+def take(keywords: Mapping[str, object], default: DefaultAddress | None = None) -> RunArguments:
+    """Return the keywords with `app.run()`'s arguments translated; one that is None counts as not given.
 
-    Raises SettingError for what hotswap has no equivalent of.
+    `default` has the host or the port that is not given; None stands for 127.0.0.1 and 5000.
+    Raises SettingError for an argument that hotswap has no equivalent of, and for a value of the wrong type.
     """
     given = {name: value for name, value in keywords.items() if value is not None}
     taken = RunArguments({name: value for name, value in given.items() if name not in NAMES})
-    _take_address(given, taken)
+    _take_address(given, taken, default or DefaultAddress())
     _take_debugging(given, taken)
     for name, translate in TRANSLATIONS.items():
         if name in given:
@@ -89,17 +104,28 @@ def take(keywords: Mapping[str, object]) -> RunArguments:
     return taken
 
 
-def _take_address(given: Mapping[str, object], taken: RunArguments) -> None:
-    if "host" in given or "port" in given:
-        host, port = given.get("host", DEFAULT_HOST), given.get("port", DEFAULT_PORT)
-        argument = "host=" if "host" in given else "port="
-        if "bind" in taken.settings:
-            raise SettingError(f"the address is given twice, in {argument} and before: leave one of them out")
-        taken.settings["bind"] = [address_of(host, port)]
+def _take_address(given: Mapping[str, object], taken: RunArguments, default: DefaultAddress) -> None:
+    named = [name for name in ("host", "port") if name in given]
+    if "bind" in taken.settings:
+        if named:
+            raise SettingError(f"the address is given twice, in {named[0]}= and before: leave one of them out")
+        return
+    host, port = given.get("host", default.host), given.get("port", default.port)
+    try:
+        text = address_of(host, port)
+    except SettingError as error:
+        raise SettingError(f"{error} ({default.source})" if default.source else str(error)) from None
+    if named:
+        taken.settings["bind"] = [text]
+    elif default.source:
+        taken.default_bind = text
 
 
 def address_of(host: object, port: object) -> str:
-    """Return the address that `host=` and `port=` mean; `unix://PATH` is how werkzeug says a unix socket."""
+    """Return the address that `host=` and `port=` mean; `unix://PATH` is werkzeug's form of a unix socket's.
+
+    Raises SettingError.
+    """
     if not isinstance(host, str) or not host:
         raise SettingError(f'host cannot be {host!r}: it takes a text such as "0.0.0.0"')
     if host.startswith("unix://"):
@@ -113,7 +139,7 @@ def address_of(host: object, port: object) -> str:
 
 
 def _take_debugging(given: Mapping[str, object], taken: RunArguments) -> None:
-    """`debug=True` is the debugger and the watch; each can be had, or not, by its own argument (flask.Flask.run)."""
+    """Take `debug=True` for the debugger and the file watch; each has an argument of its own too (flask.Flask.run)."""
     taken.debug = bool(given.get("debug", False))
     taken.use_debugger = bool(given.get("use_debugger", taken.debug))
     taken.use_evalex = bool(given.get("use_evalex", True))

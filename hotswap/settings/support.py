@@ -1,14 +1,13 @@
-"""What hotswap does with each setting: one row each, by which `check` refuses and the documentation is made.
+"""What hotswap does with each setting: a row for each, by which `check` refuses settings and docs/settings.md is made.
 
-A setting that is missing here fails a test, so a new gunicorn cannot bring one that is silently ignored. A
-row changes when the version that can do more arrives.
+A setting that is missing here fails a test, so a new gunicorn cannot bring one that is silently ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Kind(Enum):
@@ -19,9 +18,8 @@ class Kind(Enum):
     REFUSED = "refused"  # another value than the default is refused at start, with the sentence
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
-    """One row. sentence: for users; engine: it is refused with the engine only, not with gunicorn's worker classes."""
+class Support(NamedTuple):
+    """One row. sentence: for users; engine: the setting is refused with our engine, not with gunicorn's classes."""
 
     kind: Kind
     sentence: str = ""
@@ -80,7 +78,9 @@ PROCESSES = {
     "asgi_lifespan": _with("an ASGI worker"),
     "asgi_disconnect_grace_period": _with("an ASGI worker"),
     "websocket_max_message_size": _with("an ASGI worker"),
-    "http_parser": _different("auto and fast: gunicorn_h1c behind checks of our own; python: gunicorn's parser"),
+    "http_parser": _different(
+        "auto: gunicorn_h1c (hotswap[fast]) behind checks of our own, else our parser; python: gunicorn's"
+    ),
 }
 
 SECURITY = {
@@ -91,7 +91,7 @@ SECURITY = {
 
 DEBUGGING = {
     "reload": _different("a changed file makes a hot restart; until the new code serves, the old version answers"),
-    "reload_engine": _different("poll looks every second; inotify, or watchdog where installed, makes it look at once"),
+    "reload_engine": _different("poll looks every second; auto and inotify, with watchfiles (hotswap[dev]), at once"),
     "reload_extra_files": _with("reload"),
     "spew": _refused("tracing every line would stop the engine: use python -m trace on the application"),
     "check_config": _honoured("for hotswap run"),
@@ -105,7 +105,9 @@ MECHANICS = {
         "connections queued on a closing SO_REUSEPORT socket are lost: one listener is passed on instead"
     ),
     "chdir": HONOURED,
-    "daemon": _honoured("for hotswap run; a successor does not detach again"),
+    "daemon": _honoured(
+        "for hotswap run, which returns when the server serves, or has failed to; a successor does not detach"
+    ),
     "raw_env": HONOURED,
     "pidfile": _different("replaced atomically when a successor is ready: it always names a process that serves"),
     "worker_tmp_dir": _honoured("for heartbeat files; the scoreboard stands in run_dir"),
@@ -134,7 +136,7 @@ MECHANICS = {
 }
 
 NAMING = {
-    "proc_name": _honoured("also the name that hotswap restart, stop and status know the server by"),
+    "proc_name": _honoured("also the name that hotswap restart and the other commands know the server by"),
     "default_proc_name": HONOURED,
 }
 
@@ -193,7 +195,9 @@ HOOKS = {
     "pre_exec": _refused("a successor is a process of its own, not forked from this one: use on_reload"),
     "pre_request": REQUEST_HOOK,
     "post_request": REQUEST_HOOK,
-    "child_exit": WITH_WORKERS,
+    "child_exit": _different(
+        "without forked workers (workers=0) the generation that serves calls it for one that has ended"
+    ),
     "worker_exit": _honoured("also called once without forked workers (workers=0)"),
     "nworkers_changed": WITH_WORKERS,
     "on_exit": _different("called in every generation, before it ends"),
@@ -221,7 +225,10 @@ OWN = {
     "retire_timeout": HONOURED,
     "boot_timeout": HONOURED,
     "check": HONOURED,
-    "probation": _refused("probation is not in this version: leave it at 0"),
+    "health": _with("hotswap's own engine: it is the engine that answers"),
+    "lame_duck": HONOURED,
+    "probation": HONOURED,
+    "probation_max_errors": _with("probation"),
     "run_dir": HONOURED,
     "name": HONOURED,
     "env_file": HONOURED,
@@ -229,6 +236,10 @@ OWN = {
     "body_buffer": HONOURED,
     "switch_interval": HONOURED,
     "workers_lifetime": _with("forked workers (workers=N)"),
+    "stable_pid": HONOURED,
+    "log_format": HONOURED,
+    "watch": HONOURED,
+    "on_event": HONOURED,
 }
 
 SUPPORT: Mapping[str, Support] = {

@@ -1,1 +1,1 @@
-"""What hotswap asks of the operating system, one matter a file. Modules here do not decide; they do."""
+"""What hotswap asks of the operating system, one matter a file. Modules here carry out what their callers decide."""

@@ -1,4 +1,4 @@
-"""Addresses as users write them, read without touching the network, so that a wrong one is refused at once.
+"""Addresses as users write them. Parsing does not touch the network, so a wrong address is refused at once.
 
 The canonical text of an address is also the name by which its listener is known across generations (`keys`).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotswap.errors import AddressError
 
@@ -23,8 +23,7 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One place to listen at.
 
     text: canonical, as `parse` takes it back: "127.0.0.1:4242", "[::1]:80", "unix:/x.sock", "unix:@x", "fd://3".
@@ -64,7 +63,8 @@ def parse(text: str) -> Address:
 def parse_all(spec: str | Sequence[str]) -> list[Address]:
     """Return the addresses of one text (commas separate, as in gunicorn's `bind`) or of a sequence of texts.
 
-    Raises AddressError also when there is none, and when one comes twice. Port 0 may: each is another port.
+    Raises AddressError also for no address at all, and for one given twice. An address with port 0 may be given twice:
+    the kernel chooses another port for each.
     """
     texts = _texts(spec)
     if not texts:
@@ -79,7 +79,7 @@ def parse_all(spec: str | Sequence[str]) -> list[Address]:
 
 
 def keys(addresses: Iterable[Address]) -> list[str]:
-    """Return each listener's name across generations: its text, with "#2", "#3" … when it comes again."""
+    """Return each listener's name across generations: its address's text, with "#2", "#3" … when that is repeated."""
     counts: dict[str, int] = {}
     names = []
     for address in addresses:
@@ -131,7 +131,7 @@ def _parse_fd(text: str, rest: str) -> Address:
 def _parse_unix(text: str) -> Address:
     path = text.removeprefix("unix:").removeprefix("//")
     if path.startswith("//"):
-        path = "/" + path.lstrip("/")  # the same to Linux, and "unix:" before it cannot be taken for a URL
+        path = "/" + path.lstrip("/")  # the same path to Linux; "unix://…" in our texts would read like a URL
     if path in ("", "@"):
         raise AddressError(f"address {text!r} has no path: write unix:/path/to/socket or unix:@name")
     if path.endswith("/") and not path.startswith("@"):
@@ -169,7 +169,7 @@ def _parse_bracketed(text: str, rest: str) -> Address:
 def _parse_ipv4_or_name(text: str, host: str, port: int) -> Address:
     if _packed(socket.AF_INET, host) is not None or host == "localhost":
         return Address(tcp_text(host, port), socket.AF_INET, host=host, port=port)
-    # inet_aton's short and odd forms ("127.1", "0x7f.1") would bind somewhere the reader does not expect.
+    # inet_aton's short and odd forms ("127.1", "0x7f.1") would bind an address that the reader does not expect.
     if re.fullmatch(r"[0-9.]+|0x[0-9a-f.x]*", host):
         raise AddressError(f"address {text!r} has no IPv4 address: {host!r} is not four numbers from 0 to 255")
     if host == "*":

@@ -1,4 +1,4 @@
-"""The sentences for addresses that cannot be listened on: cause, holder if it can be learnt, remedy."""
+"""The errors for addresses that a server cannot listen at: cause, the holder if one is found, remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hotswap.errors import BindError
 from hotswap.system.addresses import Address
 
 if TYPE_CHECKING:
-    from hotswap.system.holders import Holder
+    from hotswap.system.address_holders import Holder
 
 _TCP_CAUSES = {
     errno.EACCES: ("permission denied", "use a port above 1023 or socket activation"),
@@ -32,44 +32,44 @@ _UNIX_CAUSES = {
 
 
 def bind_error(address: Address, number: int | None, cause: str, remedy: str = "") -> BindError:
-    """Return the error, not raised, with `errno` set."""
+    """Return the error, with `errno` set; the caller raises it. The same holds for the other functions here."""
     error = BindError(f"cannot bind {address.text} ({cause})" + (f": {remedy}" if remedy else ""))
     error.errno = number
     return error
 
 
 def tcp_error(address: Address, error: OSError) -> BindError:
-    """Return the sentence for what a system call said about a TCP address."""
+    """Return the error for a system call that failed on a TCP address."""
     cause, remedy = _TCP_CAUSES.get(error.errno or 0, (_lowered(error), ""))
     return bind_error(address, error.errno, cause, remedy)
 
 
 def unix_error(address: Address, error: OSError) -> BindError:
-    """Return the sentence for what a system call said about the path of a unix socket."""
+    """Return the error for a system call that failed on the path of a unix socket."""
     folder = os.path.dirname(address.path) or "."
     cause, remedy = _UNIX_CAUSES.get(error.errno or 0, (_lowered(error), ""))
     return bind_error(address, error.errno, cause.format(folder=folder), remedy.format(folder=folder))
 
 
 def host_error(address: Address, error: OSError | UnicodeError) -> BindError:
-    """Return the sentence for a host name that does not resolve."""
+    """Return the error for a host name that does not resolve."""
     remedy = "use an address of this machine, or :PORT for all of them"
     return bind_error(address, errno.EADDRNOTAVAIL, f"no such host: {_lowered(error)}", remedy)
 
 
 def tcp_in_use(address: Address, family: int, host: str, port: int) -> BindError:
-    """Return the sentence for host:port that somebody else, or this server itself, listens on."""
-    # Imported here, because imports are part of every restart and only this error needs to know.
-    from hotswap.system import holders
+    """Return the error for a host:port at which another process, or this server itself, listens."""
+    # Imported here: every restart pays for its imports, and only this error needs to know the holder.
+    from hotswap.system import address_holders
 
-    return _in_use(address, holders.of_tcp(family, host, port))
+    return _in_use(address, address_holders.of_tcp(family, host, port))
 
 
 def unix_in_use(address: Address) -> BindError:
-    """Return the sentence for a path or an abstract name that somebody else, or this server itself, listens on."""
-    from hotswap.system import holders
+    """Return the error for a path or an abstract name at which another process, or this server itself, listens."""
+    from hotswap.system import address_holders
 
-    return _in_use(address, holders.of_unix(address.path))
+    return _in_use(address, address_holders.of_unix(address.path))
 
 
 def _in_use(address: Address, holder: Holder | None) -> BindError:

@@ -1,13 +1,14 @@
-"""Raw file descriptors: what one is, and how to give it another number without closing somebody else's."""
+"""Raw file descriptors: what a descriptor is, and how to give it another number without closing one in use."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISREG, "regular file"),
@@ -41,14 +42,14 @@ def why_not_listening(fd: int) -> str:
 
 
 def is_datagram(fd: int) -> bool:
-    """Say whether the descriptor is a datagram socket, such as one of UDP."""
+    """Return whether the descriptor is a datagram socket, such as one of UDP."""
     return why_not_listening(fd) == _DATAGRAM
 
 
 def move_fd(fd: int, wanted: int) -> int:
     """Give a descriptor the number `wanted` if that is free; return the number it has now.
 
-    For raw descriptors that no object owns yet. It is close-on-exec if it moved. Raises OSError if `fd` is
+    For raw descriptors that no object owns yet. A descriptor that was moved is close-on-exec. Raises OSError if `fd` is
     not open.
     """
     if fd == wanted:
@@ -61,7 +62,7 @@ def move_fd(fd: int, wanted: int) -> int:
 
 
 def move_up(fd: int, lowest: int) -> int:
-    """Give a descriptor the first free number from `lowest` on; return the number it has now."""
+    """Give a descriptor the first free number from `lowest` on, as `move_fd` does; return the number it has now."""
     copy = _copy(fd, lowest)
     if copy is None:
         return fd
@@ -83,13 +84,27 @@ def _why_not_listening(sock: socket.socket) -> str:
 
 
 def _copy(fd: int, lowest: int) -> int | None:
-    # F_DUPFD takes the first free number, so unlike dup2 it can never close what somebody else opened.
+    """Return a copy of `fd`, numbered `lowest` or the next free number above; None if no number is free there."""
+    # F_DUPFD takes the first free number, so unlike dup2 it never closes a descriptor that other code has opened.
     try:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
     except OSError as error:
-        if error.errno in (
-            errno.EMFILE,
-            errno.EINVAL,
-        ):  # no number is left there: where it stands is good enough
+        if error.errno in (errno.EMFILE, errno.EINVAL):
             return None
         raise
+
+
+@contextlib.contextmanager
+def reserved(first: int, count: int) -> Iterator[None]:
+    """Keep the descriptor numbers from `first` on free for `count` listeners, while log files and such are opened."""
+    with contextlib.ExitStack() as held:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        held.callback(os.close, null)
+        for number in range(first, first + count):
+            got = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, number)
+            if got == number:
+                held.callback(os.close, got)
+            else:
+                # Taken by the program, or by a listener that was passed.
+                os.close(got)
+        yield

@@ -1,4 +1,4 @@
-"""Listening sockets passed by a parent of another kind: systemd's socket activation, or Server::Starter."""
+"""Listening sockets that this process got from systemd (socket activation) or from Server::Starter."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import os
 import re
 import socket
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotswap.errors import AddressError, BindError
 from hotswap.system.addresses import ANY_IPV4, Address, keys, parse, tcp_text
 from hotswap.system.descriptors import is_datagram, why_not_listening
-from hotswap.system.listeners import bound_text
+from hotswap.system.listeners import FIRST_FD, bound_text
 
-FIRST_SYSTEMD_FD = 3
 _NUMBER = re.compile(r"[0-9]{1,9}")
 # A path may have semicolons and equals signs: an item ends at "=NUMBER" before a semicolon or the end.
 _STARTER_ITEM = re.compile(r"([^;].*?)=([0-9]{1,9})(?:;|\Z)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(NamedTuple):
     """A listening stream socket that was passed to this process.
 
     name: of LISTEN_FDNAMES ("" if none), or as it was typed for start_server ("8080", "/p.sock").
@@ -38,8 +36,8 @@ class Inherited:
 def systemd(environ: MutableMapping[str, str], pid: int) -> list[Inherited]:
     """Return what systemd passed to process `pid` (sd_listen_fds(3)), in order, and unset its variables.
 
-    Every descriptor becomes close-on-exec. Raises BindError for one that is not a listening stream socket,
-    and for variables that make no sense.
+    Every descriptor becomes close-on-exec. Raises BindError for a descriptor that is not a listening stream socket, and
+    for a variable that should be a number and is not.
     """
     listen_pid = environ.pop("LISTEN_PID", "")
     listen_fds = environ.pop("LISTEN_FDS", "")
@@ -48,15 +46,14 @@ def systemd(environ: MutableMapping[str, str], pid: int) -> list[Inherited]:
     if not listen_pid or not listen_fds or _number("LISTEN_PID", listen_pid) != pid:
         return []
     count = _number("LISTEN_FDS", listen_fds)
-    return [
-        _take(FIRST_SYSTEMD_FD + index, names[index] if index < len(names) else "", "systemd") for index in range(count)
-    ]
+    return [_take(FIRST_FD + index, names[index] if index < len(names) else "", "systemd") for index in range(count)]
 
 
 def server_starter(environ: MutableMapping[str, str]) -> list[Inherited]:
     """Return what start_server passed in SERVER_STARTER_PORT, in its order, and unset that variable.
 
-    Every descriptor becomes close-on-exec; those of UDP are left out. Raises BindError as `systemd` does.
+    Every descriptor becomes close-on-exec; UDP sockets are left out. Raises BindError for a descriptor that is not a
+    listening stream socket, and for a variable that start_server would not write.
     """
     items = _starter_items(environ.pop("SERVER_STARTER_PORT", ""))
     for _, fd in items:
@@ -67,10 +64,10 @@ def server_starter(environ: MutableMapping[str, str]) -> list[Inherited]:
 def match(addresses: Sequence[Address], inherited: Sequence[Inherited], *, given: bool = True) -> dict[str, Inherited]:
     """Return which inherited socket serves which configured address, by the address's key (`addresses.keys`).
 
-    Tried one after the other, each for all addresses: the giver's name for it (NAME or fd://NAME), fd://NUMBER,
-    the bound address, an IPv6 socket of all addresses that takes IPv4 too. In the order of the addresses; one
-    left out has to be bound. When the user gave none (`given` is false), all that is inherited is used in
-    order, and its keys come from what it is bound to.
+    Four rules are tried, each for all addresses before the next: the name that the parent gave the socket (NAME or
+    fd://NAME), fd://NUMBER, the bound address, an IPv6 wildcard socket that takes IPv4 too. The result is in the order
+    of the addresses; the caller binds those that are not in it. If the user gave no address (`given` is false), all
+    inherited sockets are used, in their order, and their keys come from the addresses they are bound to.
     """
     if not given and inherited:
         bound = [parse(item.bound) for item in inherited]
@@ -103,7 +100,7 @@ def _by_bound(address: Address, item: Inherited) -> bool:
 
 
 def _by_dual_stack(address: Address, item: Inherited) -> bool:
-    # systemd's ListenStream=8080 binds [::]:8080 for IPv4 as well: that is what a user means who says :8080.
+    # systemd's ListenStream=8080 binds [::]:8080 for IPv4 as well, and that is what users mean by :8080.
     return item.dual and address.host == ANY_IPV4 and item.bound == tcp_text("::", address.port)
 
 
@@ -133,7 +130,7 @@ def _number(name: str, text: str) -> int:
 
 
 def _close_on_exec(fd: int) -> None:
-    with contextlib.suppress(OSError):  # one that is not open gets its sentence from _take
+    with contextlib.suppress(OSError):  # of a descriptor that is not open, _take says so
         os.set_inheritable(fd, False)
 
 

@@ -1,17 +1,19 @@
-"""Listening sockets: bound once, passed on from generation to generation, never closed and opened again."""
+"""Listening sockets: each is bound once and passed on from generation to generation, never closed and opened again."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import struct
 from collections.abc import Sequence
 
-from hotswap.system import unix_files
+from hotswap.system import unix_socket_file
 from hotswap.system.addresses import Address, tcp_text
 from hotswap.system.bind_errors import bind_error, host_error, tcp_error, tcp_in_use, unix_error, unix_in_use
 from hotswap.system.descriptors import move_fd, move_up, why_not_listening
+from hotswap.system.fork_guard import no_fork
 
 __all__ = ["FIRST_FD", "Listener", "adopt", "bind", "bound_text", "move_fd", "place"]
 
@@ -25,13 +27,16 @@ _Name = tuple[str, int] | tuple[str, int, int, int]
 
 
 class Listener:
-    """A listening stream socket and what it is called.
+    """A listening stream socket with its names.
 
     key: its name across generations (`addresses.keys`).
     address: as configured.
     bound: as the kernel names it, "127.0.0.1:43117", "[::1]:80", "unix:/path", "unix:@name".
     sock: non-blocking and close-on-exec; another object after `place` moved it.
-    identity: "device:inode" of a unix socket's file if this server made it, else "" (not ours to remove).
+    identity: "device:inode" of a unix socket's file if this server made it, else "": then it must not remove the file.
+
+    Thread: the methods are for the main thread; any thread may accept from `sock`. Raises: `backlog` raises OSError
+    once the socket is closed; no other method raises.
     """
 
     __slots__ = ("_path", "address", "bound", "identity", "key", "sock")
@@ -50,7 +55,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """What to show to a user: "http://127.0.0.1:43117", or "unix:/path"."""
+        """The listener's name for users: "http://127.0.0.1:43117", or "unix:/path"."""
         return self.bound if self.bound.startswith("unix:") else f"http://{self.bound}"
 
     def fileno(self) -> int:
@@ -58,7 +63,7 @@ class Listener:
         return self.sock.fileno()
 
     def backlog(self) -> int:
-        """How many connections wait to be accepted; 0 where the kernel does not tell, as for unix sockets."""
+        """Return how many connections wait to be accepted; 0 for a unix socket, of which the kernel does not tell."""
         if self.sock.family == socket.AF_UNIX:
             return 0
         info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
@@ -66,15 +71,20 @@ class Listener:
 
     def close(self) -> None:
         """Close this process's copy. Never a shutdown: that would end the listener in every process."""
-        self.sock.close()
+        # The socket object forgets the number before it closes the descriptor: a child forked in between would keep it.
+        with no_fork(), contextlib.suppress(OSError):  # the application may have closed it by its number
+            self.sock.close()
 
     def why_unreachable(self) -> str:
-        """Return what somebody has done to a unix socket's file, so that nobody finds us: "deleted", "replaced", ""."""
-        return unix_files.why_not_same(self._path, self.identity) if self._path else ""
+        """Return why clients cannot find a unix socket: its file was "deleted" or "replaced"; "" if it is there."""
+        return unix_socket_file.why_not_same(self._path, self.identity) if self._path else ""
 
     def remove_path(self) -> bool:
-        """Unlink the socket's file if this server made it; return whether it did. Before `close`."""
-        return bool(self._path) and unix_files.remove_if_same(self._path, self.identity)
+        """Unlink the socket's file if this server made it; return whether that was done.
+
+        A closed listener unlinks nothing: only the open socket keeps the inode's number from being another file's.
+        """
+        return bool(self._path) and self.fileno() >= 0 and unix_socket_file.remove_if_same(self._path, self.identity)
 
 
 def bind(
@@ -89,8 +99,8 @@ def bind(
     """Return a new listener at `address`; raise BindError with cause and remedy.
 
     backlog: of listen(2). v6only: IPV6_V6ONLY of an IPv6 socket, None leaves the system's default.
-    umask, owner: of a unix socket's file; its mode is 0777 less the umask, of (uid, gid) -1 keeps what it is.
-    A file that a dead server left is replaced.
+    umask, owner: of a unix socket's file; its mode is 0777 less the umask; a -1 in (uid, gid) leaves that id as it is.
+    The file of a dead server is replaced.
     """
     if address.fd is not None:
         return adopt(address.fd, key, address)
@@ -105,18 +115,22 @@ def bind(
 def adopt(fd: int, key: str, address: Address, identity: str = "", *, backlog: int | None = None) -> Listener:
     """Return the listener for a descriptor that was passed to this process, and own it from then on.
 
-    identity: as the process that bound it told. backlog: a new one for listen(2), None keeps what it has.
-    Raises BindError, and leaves the descriptor open, if it is not a listening stream socket of TCP or unix.
+    identity: `Listener.identity` in the process that bound it. backlog: a new one for listen(2), None keeps the old
+    one. Raises BindError if it is not a listening stream socket of TCP or unix. Whatever is raised, `fd` stays open.
     """
     fault = why_not_listening(fd)
     if fault:
         cause = f"file descriptor {fd} {fault}"
         raise bind_error(address, errno.EINVAL, cause, "pass a listening stream socket")
     sock = socket.socket(fileno=fd)
-    _prepare(sock)
-    if backlog is not None:
-        sock.listen(backlog)
-    return Listener(key, address, sock, identity)
+    try:
+        _prepare(sock)
+        if backlog is not None:
+            sock.listen(backlog)
+        return Listener(key, address, sock, identity)
+    except BaseException:
+        sock.detach()
+        raise
 
 
 def bound_text(sock: socket.socket) -> str:
@@ -133,11 +147,11 @@ def bound_text(sock: socket.socket) -> str:
 def place(listeners: Sequence[Listener], first: int = FIRST_FD) -> None:
     """Move the descriptors to `first`, first + 1, … in order, if those numbers are free or theirs.
 
-    What others opened is left alone, and a listener whose number is taken stays where it is. To be called
-    before anything polls the listeners: a registration with epoll stays with the old number.
+    A number that other code has opened is left alone, and the listener that wants it stays where it is. Must be called
+    before any epoll has the listeners: a registration stays with the old number.
     """
     end = first + len(listeners)
-    # Those on another one's place go out of the way first: else a mere change of order could not be made.
+    # A listener with a number that another listener wants gives way first: else two could not change places.
     for wanted, listener in enumerate(listeners, first):
         if first <= listener.fileno() < end and listener.fileno() != wanted:
             _renumber(listener, move_up(listener.fileno(), end))
@@ -148,7 +162,7 @@ def place(listeners: Sequence[Listener], first: int = FIRST_FD) -> None:
 def _renumber(listener: Listener, fd: int) -> None:
     if fd == listener.fileno():
         return
-    listener.sock.detach()  # its number is closed already, and may be somebody else's by now
+    listener.sock.detach()  # its number is closed already, and other code may have opened it since
     listener.sock = socket.socket(fileno=fd)
     listener.sock.setblocking(False)
 
@@ -164,7 +178,7 @@ def _prepare(sock: socket.socket) -> None:
 def _unix_text(name: str | bytes) -> str:
     if isinstance(name, bytes):  # abstract, with its leading NUL
         return f"unix:@{os.fsdecode(name[1:])}"
-    # Two slashes would be read as the end of a URL's scheme.
+    # A reader would take two slashes for the end of a URL's scheme.
     return f"unix:/{name.lstrip('/')}" if name.startswith("//") else f"unix:{name}"
 
 
@@ -190,7 +204,7 @@ def _bind_tcp(address: Address, key: str, backlog: int, v6only: bool | None) -> 
 
 
 def _resolve(address: Address) -> tuple[int, _Name]:
-    # /etc/hosts often names ::1 first, while everybody who says localhost expects 127.0.0.1 to answer.
+    # /etc/hosts often names ::1 first, while users expect 127.0.0.1 to answer for localhost.
     host = "127.0.0.1" if address.host == "localhost" else address.host
     try:
         found = socket.getaddrinfo(host, address.port, address.family, socket.SOCK_STREAM)
@@ -206,14 +220,14 @@ def _bind_unix(address: Address, key: str, backlog: int, mode: int, owner: tuple
         raise bind_error(address, errno.ENAMETOOLONG, cause, "use a shorter or a relative path")
     abstract = address.path.startswith("@")
     if not abstract:
-        unix_files.remove_stale(address)
+        unix_socket_file.remove_stale(address)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     identity = ""
     try:
         if abstract:
             sock.bind(b"\0" + os.fsencode(address.path[1:]))
         else:
-            identity = unix_files.create(sock, address.path, mode, owner)
+            identity = unix_socket_file.create(sock, address.path, mode, owner)
         _prepare(sock)
         sock.listen(backlog)
     except OSError as error:

@@ -9,10 +9,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hotswap
+from tests.apps.plain import take
+from tests.apps.startups import Chosen
 
 VERSION = "1"
 ADDRESS: Any = "127.0.0.1:0"
 SETTINGS: dict[str, Any] = {}
+BELOW: Any = []
+
+take(BELOW)
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -24,19 +29,17 @@ def say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
-async def startup() -> None:
-    """What a deploy may break."""
-    say("startup in", os.getpid())
-
-
 async def lifespan(receive: Receive, send: Send) -> None:
     """Says when it starts up and shuts down."""
     await receive()
     try:
-        await startup()
+        await Chosen.startup()
+    except NotImplementedError:
+        raise
     except Exception as error:  # noqa: BLE001  what Starlette does
         await send({"type": "lifespan.startup.failed", "message": repr(error)})
         return
+    say("startup in", os.getpid())
     await send({"type": "lifespan.startup.complete"})
     await receive()
     say("shutdown in", os.getpid())
@@ -69,6 +72,8 @@ async def answer(path: str, receive: Receive) -> bytes:
         say("slow", rest, "began")
         await asyncio.sleep(float(rest))
         return f"waited {rest} ".encode()
+    if name == "fail":
+        raise RuntimeError(f"asked to fail: {rest}")
     if name == "upload":
         return hashlib.sha256(await body_of(receive)).hexdigest().encode()
     plain = {"pid": str(os.getpid()), "version": VERSION}
@@ -77,7 +82,7 @@ async def answer(path: str, receive: Receive) -> bytes:
 
 
 async def app(scope: Message, receive: Receive, send: Send) -> None:
-    """The ASGI application; every answer also says in its headers who gave it."""
+    """The ASGI application; every answer also says in its headers which process gave it."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return

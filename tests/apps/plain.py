@@ -1,36 +1,58 @@
-"""The application of the tests. A copy of it is served, and a deploy rewrites its three constants."""
+"""The application of the tests. A copy of it is served, and a deploy rewrites its constants.
+
+ABOVE, BELOW and LAST name what else happens above `import hotswap`, below it, and when serve() has returned: a function
+of this folder, as "gates.retiring", with arguments as ("boots.exits", 3), or a list of these.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import select
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-import hotswap
-
 VERSION = "1"
 ADDRESS: Any = "127.0.0.1:0"
 SETTINGS: dict[str, Any] = {}
+ABOVE: Any = []
+BELOW: Any = []
+LAST: Any = []
+
+
+def take(steps: Any) -> None:
+    """Calls the functions named, one after the other."""
+    for step in steps if isinstance(steps, list) else [steps]:
+        name, *arguments = [step] if isinstance(step, str) else step
+        module, _, function = name.rpartition(".")
+        getattr(importlib.import_module(f"tests.apps.{module}"), function)(*arguments)
+
+
+take(ABOVE)
+
+import hotswap
+
+take(BELOW)
 
 Environ = dict[str, Any]
 
 
 def who() -> str:
-    """Who answers."""
+    """Which version, generation and process answers."""
     return f"version={VERSION} generation={hotswap.generation} pid={os.getpid()}\n"
 
 
 def home(environ: Environ, rest: str) -> Iterator[bytes]:
-    """Who answers."""
+    """Which version, generation and process answers."""
     yield who().encode()
 
 
 def echo(environ: Environ, rest: str) -> Iterator[bytes]:
-    """The token that was asked for, and who answers."""
+    """The token that was asked for, and which process answers."""
     yield f"{rest} {who()}".encode()
 
 
@@ -84,6 +106,82 @@ def fds(environ: Environ, rest: str) -> Iterator[bytes]:
     yield json.dumps(found).encode()
 
 
+def gated(environ: Environ, rest: str) -> Iterator[bytes]:
+    """Which process answers, when the gate of that name is opened."""
+    from tests.apps.gates import gate
+
+    gate(rest)
+    yield who().encode()
+
+
+def checked(environ: Environ, rest: str) -> Iterator[bytes]:
+    """Nothing; an attempt may stand here while it checks itself."""
+    from tests.apps.attempts import stand
+
+    stand("check")
+    yield b""
+
+
+def process(environ: Environ, rest: str) -> Iterator[bytes]:
+    """How the process was started and where it is, as JSON."""
+    found = {
+        "directory": os.getcwd(),
+        "arguments": sys.argv[1:],
+        "utf8_mode": sys.flags.utf8_mode,
+        "optimize": sys.flags.optimize,
+        "prefix": sys.prefix,
+        "file": os.path.realpath(__file__),
+        "users": [*os.getresuid(), *os.getresgid()],
+    }
+    yield json.dumps(found).encode()
+
+
+def speaks(environ: Environ, rest: str) -> Iterator[bytes]:
+    """Who answers; it also prints a line, and writes one to descriptor 2."""
+    print(f"printed by {VERSION}", flush=True)
+    os.write(2, f"written by {VERSION}\n".encode())
+    yield who().encode()
+
+
+def started(environ: Environ, rest: str) -> Iterator[bytes]:
+    """What the process knew above `import hotswap`, as JSON."""
+    from tests.apps.early import STARTED
+
+    yield json.dumps(STARTED).encode()
+
+
+def spawned(environ: Environ, rest: str) -> Iterator[bytes]:
+    """What subprocesses had open that were started while this process booted, and now, as JSON."""
+    from tests.apps.environment import BOOTING, spawn
+
+    yield json.dumps([*BOOTING, spawn()]).encode()
+
+
+def forks(environ: Environ, rest: str) -> Iterator[bytes]:
+    """The pid of a child that stays until it is killed."""
+    from tests.apps.forks import child
+
+    yield str(child("in a request")).encode()
+
+
+def multiprocessing(environ: Environ, rest: str) -> Iterator[bytes]:
+    """The exit status of a child that was sent SIGTERM."""
+    from tests.apps.forks import exit_code_of_a_child_that_is_told_to_end
+
+    yield str(exit_code_of_a_child_that_is_told_to_end()).encode()
+
+
+def module(environ: Environ, rest: str) -> Iterator[bytes]:
+    """The names and texts of a module, as JSON."""
+    found = vars(importlib.import_module(rest))
+    yield json.dumps({name: value for name, value in found.items() if isinstance(value, str)}).encode()
+
+
+def client(environ: Environ, rest: str) -> Iterator[bytes]:
+    """Which client the server sees, as JSON."""
+    yield json.dumps([environ["REMOTE_ADDR"], environ.get("PROXY_PROTOCOL")]).encode()
+
+
 def fail(environ: Environ, rest: str) -> Iterator[bytes]:
     """A mistake in the application."""
     raise RuntimeError(f"asked to fail: {rest}")
@@ -99,12 +197,22 @@ ROUTES: dict[str, Callable[[Environ, str], Iterator[bytes]]] = {
     "stream": stream,
     "env": env,
     "fds": fds,
+    "gated": gated,
+    "checked": checked,
+    "process": process,
+    "speaks": speaks,
+    "started": started,
+    "spawned": spawned,
+    "forks": forks,
+    "multiprocessing": multiprocessing,
+    "module": module,
+    "client": client,
     "fail": fail,
 }
 
 
 def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The WSGI application; every answer also says in its headers who gave it."""
+    """The WSGI application; every answer also says in its headers which process gave it."""
     name, _, rest = unquote(environ["PATH_INFO"]).strip("/").partition("/")
     headers = [
         ("Content-Type", "text/plain"),
@@ -124,4 +232,5 @@ def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]
 
 
 if __name__ == "__main__":
-    print("serve() returned", hotswap.serve(app, ADDRESS, **SETTINGS), flush=True)
+    print("serve() returned", hotswap.serve(app, ADDRESS or None, **SETTINGS), flush=True)
+    take(LAST)

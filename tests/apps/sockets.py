@@ -35,7 +35,7 @@ def echo(ws: Server) -> None:
 
 @sock.route("/who")
 def who(ws: Server) -> None:
-    """The same, and says who says it."""
+    """The same, and says which process says it."""
     while True:
         ws.send(f"{ws.receive()} from version {VERSION}")
 

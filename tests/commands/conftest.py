@@ -1,4 +1,4 @@
-"""Stand-in servers for the commands: real processes with real slots, led step by step by the test."""
+"""Fake servers for the commands: real processes with real slots, led step by step by the test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ROOT
-from tests.processes import Brood
+from tests.processes import ProcessTree
 
 SLOT = ROOT / "tests" / "commands" / "slot.py"
 DEADLINE = 15.0
@@ -68,7 +68,7 @@ class Running:
 
 
 class Server(Running):
-    """A stand-in server: see slot.py."""
+    """A fake server: see slot.py."""
 
     path = ""
 
@@ -147,7 +147,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, brood: Brood) -> Iterator[Bench]:
+def bench(tmp_path: Path, process_tree: ProcessTree) -> Iterator[Bench]:
     """Servers, and commands that look for them where these are and nowhere else."""
     made = Bench(tmp_path)
     yield made

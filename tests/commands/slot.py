@@ -4,17 +4,18 @@
     python slot.py join PATH GENERATION             takes a slot on it
 
 Commands, one a line: `state STATE`, `update COUNTER=N ...`, `begin GENERATION`, `pid PID`, `stage TEXT`,
-`end ok PID GENERATION`, `end failed TEXT`, `leave`. After each it prints `done`.
+`end ok PID GENERATION`, `end failed TEXT`, `deployed GENERATION`, `leave`. After each it prints `done`.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
 from types import FrameType
 
-from hotswap.system.scoreboard import Scoreboard
+from hotswap.scoreboard import Deployment, Scoreboard
 
 
 def say(text: str) -> None:
@@ -27,6 +28,12 @@ def on_signal(number: int, frame: FrameType | None) -> None:
     say(signal.Signals(number).name)
 
 
+def report_signals() -> None:
+    """All that a command may send."""
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+        signal.signal(number, on_signal)
+
+
 def take_board(how: str, *where: str) -> Scoreboard:
     """Make the board, or open the one that is there."""
     return Scoreboard.create(*where) if how == "new" else Scoreboard.from_fd(os.open(where[0], os.O_RDWR))
@@ -37,12 +44,11 @@ def main() -> None:
     *board_arguments, generation = sys.argv[1:]
     board = take_board(*board_arguments)
     slot = board.take_slot(int(generation), "server")
-    signal.signal(signal.SIGHUP, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
+    report_signals()
     slot.set_state("serving")
     attempt = 0
     say(str(board.path))
-    for line in sys.stdin:
+    for line in itertools.takewhile("leave\n".__ne__, sys.stdin):
         match line.split():
             case ["state", state]:
                 slot.set_state(state)
@@ -58,8 +64,8 @@ def main() -> None:
                 board.end_attempt(attempt, True, int(pid), int(successor))
             case ["end", "failed", *words]:
                 board.end_attempt(attempt, False, text=" ".join(words).replace("\\n", "\n"))
-            case ["leave"]:
-                return
+            case ["deployed", served]:
+                board.deployed(Deployment(int(served), 1.0, "9.9", "/srv", "/srv/r1", ("http://127.0.0.1:1",)))
         say("done")
 
 

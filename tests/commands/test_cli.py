@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
-from hotswap.cli import COMMANDS, main
+from hotswap.cli.main import COMMANDS, GROUPS, main, usage
+from hotswap.engine.http1.head_parser import CHOSEN
 from tests.commands.conftest import Bench
+from tests.harness import ROOT
+from tests.live import starts_processes
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["-h"]])
@@ -17,6 +21,14 @@ def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == 0
     text = capsys.readouterr().out
     assert all(f"  {name} " in text for name in COMMANDS)
+
+
+def test_every_command_is_documented() -> None:
+    """Each is in the table of the page; --help has them in groups."""
+    table = (ROOT / "docs" / "commands.md").read_text().partition("\n## ")[0]
+    assert [name for name in COMMANDS if f"`{name}`" not in table] == []
+    help_text = usage()
+    assert [title for title in GROUPS if f"\n{title}:\n" not in help_text] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -38,6 +50,15 @@ def test_mistakes(argv: list[str], complaint: str, capsys: pytest.CaptureFixture
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("argv", [["--version"], ["-v"]])
+def test_version(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours, gunicorn's, and the parser that request heads would get here."""
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    assert text == f"hotswap {version('hotswap')} (gunicorn {version('gunicorn')}, head parser: {CHOSEN.name})\n"
+
+
+@starts_processes
 def test_nothing_but_its_name() -> None:
     """`hotswap` alone, as it is typed first of all, shows the usage too."""
     result = subprocess.run([sys.executable, "-m", "hotswap"], capture_output=True, text=True, timeout=30)
@@ -50,7 +71,7 @@ def test_nothing_but_its_name() -> None:
 def test_looking_at_a_server_does_not_import_one(bench: Bench, name: str) -> None:
     """What only `hotswap run` needs is not paid for by the commands that an operator types."""
     code = (
-        "import sys; from hotswap.cli import main; "
+        "import sys; from hotswap.cli.main import main; "
         f"main([{name!r}, 'nobody', '--run-dir', {bench.run_dir!r}]); "
         "print([name for name in sys.modules if name.startswith(('gunicorn', 'werkzeug', 'hotswap.engine'))])"
     )
@@ -59,7 +80,7 @@ def test_looking_at_a_server_does_not_import_one(bench: Bench, name: str) -> Non
 
 
 def test_a_closed_pipe(bench: Bench) -> None:
-    """`hotswap status | head -0`: nobody reads, and no traceback says so."""
+    """`hotswap status | head -0`: no process reads, and no traceback says so."""
     bench.server()
     command = bench.start("status")
     assert command.process.stdout is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotswap.commands.find import find, read_pid
+from hotswap.cli.find_server import find, read_pid
 from hotswap.errors import NoSuchServer
 from tests.commands.conftest import Bench
 

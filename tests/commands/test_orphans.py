@@ -1,4 +1,4 @@
-"""A restart that nobody will say the end of, because whoever began it is gone."""
+"""A restart whose outcome no process will enter, because the one that began it is gone."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from hotswap.commands.outcome import Verdict, judge
-from hotswap.system.scoreboard import Attempt, SlotView
+from hotswap.cli.restart_outcome import Verdict, judge
+from hotswap.scoreboard import Attempt, SlotView
 
 ASKED = 1000
 BEFORE = Attempt(1, began_ns=900, by=10)
@@ -33,6 +35,7 @@ def view(pid: int, state: str, *, role: str = "server", recorded: int | None = N
         ([], [SUCCEEDED, LATER], Verdict.SUCCEEDED),
         ([view(10, "serving")], [FAILED, LATER], Verdict.FAILED),
         ([], [RUNNING], Verdict.ORPHANED),
+        ([replace(view(11, "serving"), attempt=2)], [RUNNING], Verdict.RUNNING),
         ([view(11, "serving")], [RUNNING], Verdict.ORPHANED),
         ([view(11, "serving")], [BEFORE_OK], Verdict.PASSED_ON),
         ([view(11, "serving"), view(10, "draining")], [], Verdict.PASSED_ON),
@@ -43,7 +46,7 @@ def view(pid: int, state: str, *, role: str = "server", recorded: int | None = N
     ],
 )
 def test_judge(views: list[SlotView], attempts: list[Attempt], verdict: Verdict) -> None:
-    """The first attempt that began after the question decides; before there is one, who is there."""
+    """The first attempt that began after the question decides; before there is one, the processes that are there do."""
     outcome = judge(ASKED, 10, views, attempts)
     assert outcome.verdict is verdict
     assert outcome.attempt == next((attempt for attempt in attempts if attempt.began_ns > ASKED), None)

@@ -1,29 +1,31 @@
-"""`hotswap restart`: whom it signals, what it shows, and what its exit status says."""
+"""`hotswap restart`: which process it signals, what it shows, and what its exit status says."""
 
 from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from hotswap.commands.output import Progress
+from hotswap.cli.terminal import Progress
 from tests.commands.conftest import Bench, Command, Lines, Server
+from tests.eventually import eventually
 
 Restarting = Callable[..., tuple[Server, Command]]
 
 
 def test_success(restarting: Restarting) -> None:
-    """The stages are shown, one a line; then the new generation with its pid and the time taken; exit 0."""
+    """The stages are shown, one a line, from when the successor has a pid; then the new generation with its pid and the
+    time taken; exit 0."""
     server, command = restarting()
     assert command.lines.next() == f"pid {server.pid} has the signal"
-    server.do("begin 2")
-    assert command.lines.next() == "generation 2: starting"
-    server.do("pid 4711")
+    server.do("begin 2", "pid 4711")
     assert command.lines.next() == "generation 2 (pid 4711): starting"
     server.do("stage importing")
     assert command.lines.next() == "generation 2 (pid 4711): importing"
@@ -34,8 +36,33 @@ def test_success(restarting: Restarting) -> None:
     assert out.endswith(" s\n")
 
 
+@pytest.mark.parametrize(("wished", "told"), [("30", ", without a probation: one of the"), ("0", "")])
+def test_a_probation_that_is_not_known(restarting: Restarting, wished: str, told: str) -> None:
+    """The way back that was asked for is not there: that is said."""
+    server, command = restarting("--probation", wished)
+    server.do("begin 2", "end ok 4711 2")
+    status, out, _ = command.finish()
+    assert status == 0
+    assert re.search(rf"^generation 2 \(pid 4711\) serves, after [\d.]+ s{told}", out, re.M)
+    assert ("without" in out) == bool(told)
+
+
+@pytest.mark.parametrize("state", ["booting", "retiring"])
+def test_it_serves_in_a_moment(bench: Bench, state: str) -> None:
+    """It boots, or its successor has died just now: the signal waits for that."""
+    server = bench.server()
+    server.do(f"state {state}")
+    command = bench.start("restart", "shop")
+    # It looks at the scoreboard then.
+    eventually(lambda: server.path in {os.path.realpath(fd) for fd in Path(f"/proc/{command.pid}/fd").iterdir()})
+    server.do("state serving")
+    assert server.lines.next() == "SIGHUP"
+    server.do("begin 2", "end ok 77 2")
+    assert command.finish()[0] == 0
+
+
 def test_failure(restarting: Restarting) -> None:
-    """The new version's error is printed, and who serves on; exit 1."""
+    """The new version's error is printed, and which version serves on; exit 1."""
     server, command = restarting()
     server.do("begin 2", r"end failed Traceback:\nSyntaxError: broken")
     status, _, err = command.finish()
@@ -51,8 +78,8 @@ def test_an_attempt_that_began_before_is_not_ours(bench: Bench) -> None:
     command = bench.start("restart", "shop")
     assert server.lines.next() == "SIGHUP"
     assert command.lines.next() == f"pid {server.pid} has the signal"
-    server.do("end failed the old one", "begin 2")
-    assert command.lines.next() == "generation 2: starting"
+    server.do("end failed the old one", "begin 2", "pid 7")
+    assert command.lines.next() == "generation 2 (pid 7): starting"
     server.do("end ok 7 2")
     assert command.finish()[0] == 0
 
@@ -67,10 +94,10 @@ def test_an_older_failure_is_not_told(restarting: Restarting) -> None:
 
 
 def test_the_predecessor_dies_while_the_successor_boots(bench: Bench, restarting: Restarting) -> None:
-    """Nobody is left who could say how it went: exit 1, with who serves now."""
+    """No process is left that could say how it went: exit 1, with the process that serves now."""
     server, command = restarting()
     assert command.lines.next().startswith("pid")
-    server.do("begin 2")
+    server.do("begin 2", "pid 77")
     assert command.lines.next().startswith("generation 2")
     successor = bench.joining(server, 2)
     server.kill()
@@ -81,13 +108,13 @@ def test_the_predecessor_dies_while_the_successor_boots(bench: Bench, restarting
 
 
 def test_the_server_dies(restarting: Restarting) -> None:
-    """A server that is killed before it begins: exit 1, and nobody serves."""
+    """A server that is killed before it begins: exit 1, and no process serves."""
     server, command = restarting()
     server.kill()
     status, _, err = command.finish()
     assert (status, err) == (
         1,
-        f"hotswap restart: pid {server.pid} was stopped before it began the restart; nobody serves\n",
+        f"hotswap restart: pid {server.pid} was stopped before it began the restart; no process serves\n",
     )
 
 
@@ -97,7 +124,7 @@ def test_the_server_is_stopped(restarting: Restarting) -> None:
     server.do("state draining")
     status, _, err = command.finish()
     assert status == 1
-    assert "was stopped before it began the restart; nobody serves" in err
+    assert "was stopped before it began the restart; no process serves" in err
 
 
 def test_the_signal_is_passed_on(bench: Bench, restarting: Restarting) -> None:
@@ -112,11 +139,21 @@ def test_the_signal_is_passed_on(bench: Bench, restarting: Restarting) -> None:
 
 
 def test_timeout(restarting: Restarting) -> None:
-    """Who does not want to wait longer is told that the restart goes on; exit 1."""
+    """With a --timeout that is over, the command says how far the restart is, that it goes on, and where its end will
+    be told; exit 3."""
     server, command = restarting("--timeout", "0.2")
     status, _, err = command.finish()
-    assert status == 1
-    assert f"the restart goes on (pid {server.pid} has the signal); generation 1" in err
+    assert status == 3
+    assert f"the restart goes on (pid {server.pid} has the signal): hotswap status tells how it ends; gen" in err
+
+
+def test_timeout_during_the_attempt(restarting: Restarting) -> None:
+    """The same once the successor boots."""
+    server, command = restarting("--timeout", "1")
+    server.do("begin 2")
+    status, _, err = command.finish()
+    assert status == 3
+    assert "the restart goes on (generation 2: starting): hotswap status tells how it ends; generation 1" in err
 
 
 def test_interrupt(restarting: Restarting) -> None:
@@ -133,13 +170,13 @@ def test_interrupt(restarting: Restarting) -> None:
 
 @pytest.mark.parametrize("state", ["booting", "draining", "retiring"])
 def test_who_does_not_serve_is_not_signalled(bench: Bench, state: str) -> None:
-    """There is nobody to restart; the process hears nothing."""
+    """There is no process to restart; the one that is there gets no signal."""
     server = bench.server()
     server.do(f"state {state}")
     status, _, err = bench.run("restart", str(server.pid))
     assert (status, err) == (
         1,
-        "hotswap restart: nobody serves as shop that could be restarted: see hotswap status\n",
+        "hotswap restart: no process serves as shop that could be restarted: see hotswap status\n",
     )
     server.do("state serving")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotswap.commands.application import load
+from hotswap.apps.importing import load
 from hotswap.errors import BootError
 from tests.commands.conftest import Bench
 
@@ -70,6 +70,10 @@ def test_a_module_alone(project: Path) -> None:
         ("no_shop:app", "(no module no_shop in "),
         ("no_shop.site:app", "(no module no_shop in "),
         ("a_shop.py", "did you mean 'a_shop:application'?"),
+        (
+            "a_shop:create_app",
+            "a_shop:create_app takes no request, so it is a factory of applications: write a_shop:create_app()",
+        ),
     ],
 )
 def test_names_that_lead_nowhere(name: str, sentence: str) -> None:
@@ -77,6 +81,13 @@ def test_names_that_lead_nowhere(name: str, sentence: str) -> None:
     with pytest.raises(BootError) as caught:
         load(name)
     assert sentence in str(caught.value)
+
+
+def test_a_module_whose_application_is_a_factory(project: Path) -> None:
+    """The name that was not written is spelled out."""
+    (project / "a_site.py").write_text("def application():\n    return None\n")
+    with pytest.raises(BootError, match=r"write a_site:application\(\)"):
+        load("a_site")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +146,15 @@ def test_check_config(bench: Bench) -> None:
     status, _, err = run(bench, "--check-config", "shop:ap")
     assert status == 1
     assert err.splitlines()[-1].startswith("hotswap run: cannot load the application shop:ap (")
+
+
+def test_a_factory_without_its_parentheses(bench: Bench) -> None:
+    """Where each worker would load it, too: the start ends with the right spelling."""
+    for options in ((), ("-w", "2", "--no-preload")):
+        status, _, err = run(bench, *options, "-b", "127.0.0.1:0", "shop:create_app")
+        assert status == 1
+        assert "it is a factory of applications: write shop:create_app()" in err
+        assert "serving at" not in err
 
 
 def test_print_config(bench: Bench) -> None:
@@ -196,3 +216,13 @@ def test_the_usual_names_are_looked_for_in_order() -> None:
         load("os:app")
     assert "did you mean" not in str(caught.value)
     assert os.name
+
+
+def test_a_file_in_place_of_a_module(bench: Bench) -> None:
+    """It is no module that could not be found: the sentence says what to write; exit 1."""
+    (bench.folder / "shop.py").write_text(SHOP)
+    assert bench.run("run", "shop.py") == (
+        1,
+        "",
+        "hotswap run: shop.py is a file, and no module: write hotswap run shop:app\n",
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 
+from tests import asking
 from tests.harness import Program
 
 SHOP = """
@@ -55,11 +57,36 @@ def test_a_life_with_commands(program: Program) -> None:
     deploy(program, SHOP.replace("VERSION = 1", "VERSION = 3"))
     assert hotswap(program, "restart", str(program.serving_pid))[0] == 0
     assert program.get("/").body == b"3"
+    (server,) = json.loads(hotswap(program, "status", "--json")[1])
+    assert server["last_failure"] is None, "of no concern any more"
     status, out, _ = hotswap(program, "stop", "shop")
     assert status == 0
     assert "shop is stopped, after " in out
     program.wait_gone(*program.pids())
     assert hotswap(program, "stop", "shop")[0] == 1
+
+
+def test_what_has_moved(program: Program) -> None:
+    """A program that asks for JSON is told how many connections the old generation has handed over."""
+    start(program)
+    with contextlib.ExitStack() as clients:
+        idle = [clients.enter_context(asking.connect(program.address)) for _ in range(3)]
+        for client in idle:
+            client.sendall(asking.request("/"))
+            asking.read_answer(client)
+        status, out, err = hotswap(program, "restart", "shop", "--json")
+        facts = json.loads(out)
+        assert (status, err, facts["outcome"], facts["generation"]) == (0, "", "succeeded", 2)
+        assert (facts["moved"], facts["connections_left"], facts["requests_left"]) == (3, 0, 0)
+        assert facts["serving"] == {"generation": 2, "pid": program.serving_pid}
+        # Each is rounded.
+        assert 0 < sum(stage["took"] for stage in facts["stages"]) < facts["took"] + 0.01
+        (server,) = json.loads(hotswap(program, "status", "--json")[1])
+        assert (server["requests"], server["errors"]) == (3, 0), "those of generation 1 are known"
+        for client in idle:
+            client.sendall(asking.request("/"))
+            assert asking.read_answer(client).body == b"1"
+    assert program.stop() in (0, None)
 
 
 def test_two_restarts_at_once(program: Program) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.engine.rig import DEADLINE
+from tests.engine.engine_server import DEADLINE
 
 Environ = dict[str, Any]
 Start = Callable[..., Callable[[bytes], None]]

@@ -21,7 +21,7 @@ from gunicorn.http.unreader import IterUnreader
 
 from hotswap.engine import Moved
 from tests.engine.apps import Environ, Start
-from tests.engine.rig import DEADLINE, Rig
+from tests.engine.engine_server import DEADLINE, EngineServer
 
 SILENCE = "silence"  #: nothing more is answered: the bytes are over, or end in the middle of a request
 REFUSED = "refused"
@@ -82,11 +82,11 @@ class EngineParser:
 
     def __init__(self, **limits: Any) -> None:
         self.app = Listening()
-        self.rig = Rig(self.app, **limits)
-        self.rig.start()
+        self.server = EngineServer(self.app, **limits)
+        self.server.start()
 
     def close(self) -> None:
-        self.rig.end()
+        self.server.end()
 
     def verdict(self, pieces: Sequence[bytes], *, first: bytes = b"") -> Verdict:
         """What it makes of `first`, which came with the connection, and of pieces that it reads one by one."""
@@ -96,7 +96,7 @@ class EngineParser:
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         with ours:
             ours.settimeout(DEADLINE)
-            self.rig.engine.adopt([Moved(theirs, "main", "", first)])
+            self.server.engine.adopt([Moved(theirs, "main", "", first)])
             _send(ours, pieces)
             return self._read(_receive(ours))
 

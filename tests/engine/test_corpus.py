@@ -79,7 +79,7 @@ LLHTTP = {
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[EngineParser]:
+def engine(live: None) -> Iterator[EngineParser]:
     """One whose loop collects the bodies."""
     parser = EngineParser()
     yield parser
@@ -87,7 +87,7 @@ def engine() -> Iterator[EngineParser]:
 
 
 @pytest.fixture(scope="module")
-def streaming() -> Iterator[EngineParser]:
+def streaming(live: None) -> Iterator[EngineParser]:
     """One whose threads read every body of more than 3 bytes."""
     parser = EngineParser(body_buffer=3)
     yield parser
@@ -110,12 +110,14 @@ def test_who_reads_the_body_makes_no_difference(engine: EngineParser, streaming:
 
 @ALL
 @pytest.mark.parametrize("which", ["engine", "streaming"])
-def test_how_the_bytes_arrive_makes_no_difference(request: pytest.FixtureRequest, which: str, entry: Entry) -> None:
+def test_how_the_bytes_arrive_makes_no_difference(
+    engine: EngineParser, streaming: EngineParser, which: str, entry: Entry
+) -> None:
     """One by one, in two pieces however cut, or brought by another process: the same is served and refused.
 
     The code may be less exact: what cannot become an HTTP request is refused before it is known what it is.
     """
-    parser: EngineParser = request.getfixturevalue(which)
+    parser = engine if which == "engine" else streaming
     data, whole = entry.data, parser.verdict([entry.data])
     if len(data) > 300:  # it is about a limit
         ways = [parser.verdict([data[:at], data[at:]]) for at in range(500, len(data), 500)]
@@ -168,7 +170,7 @@ def test_the_tables_name_entries_that_are_there(table: dict[str, set[str]]) -> N
 
 
 @pytest.mark.parametrize("verdict", [gunicorn_verdict, llhttp_verdict])
-def test_every_smuggling_vector_is_refused_here_first(verdict: Callable[..., object]) -> None:
+def test_every_smuggling_vector_is_refused_here_first(live: None, verdict: Callable[..., object]) -> None:
     """What the engine serves, the others serve with the same framing: so nothing can hide between two of them."""
     parser = EngineParser()
     try:

@@ -12,11 +12,11 @@ from tests.engine.grammar import AFTER, CUTS, good_requests, pieces, streams
 from tests.engine.streams import EngineParser, Seen, gunicorn_verdict
 
 AFTERWARDS = Seen("GET", "/after", (("HTTP_HOST", "a"),), b"")
-few = settings(max_examples=700, deadline=None, derandomize=True)
+few = settings(max_examples=700, derandomize=True)
 
 
 @pytest.fixture(scope="module", params=[1 << 20, 3], ids=["collected", "streamed"])
-def engine(request: pytest.FixtureRequest) -> Iterator[EngineParser]:
+def engine(live: None, request: pytest.FixtureRequest) -> Iterator[EngineParser]:
     """One whose loop collects bodies, and one whose threads read every body of more than 3 bytes."""
     parser = EngineParser(body_buffer=request.param)
     yield parser
@@ -39,7 +39,7 @@ def test_a_request_behind_a_good_one_is_served(engine: EngineParser, data: bytes
     for reads in (True, False):
         engine.app.reads_bodies = reads
         verdict = engine.verdict(pieces(data + AFTER, cuts))
-        # A body that nobody reads is thrown away if it is here, and ends the connection if it is not.
+        # A body that is not read is thrown away if it is here, and ends the connection if it is not.
         assert verdict.end == "silence"
         assert len(verdict.requests) == 2 or not reads
         assert verdict.requests[1:] in ((AFTERWARDS,), ())

@@ -1,4 +1,4 @@
-"""The PROXY protocol: who the application takes the client for, and who may say so."""
+"""The PROXY protocol: which client the application sees, and which peer may name it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotswap.engine import Moved
-from hotswap.engine.connection import Connection
-from hotswap.engine.environ import base_environ
-from hotswap.engine.limits import from_settings
-from hotswap.engine.model import Service
-from hotswap.engine.proxied import ProxiedReader
-from hotswap.engine.refusal import Refusal
+from hotswap.engine.http1.error_page import Refusal
+from hotswap.engine.http1.proxy_protocol import ProxiedReader
+from hotswap.engine.limits import Limits
+from hotswap.engine.wsgi.environ import base_environ
+from hotswap.settings.options import EngineOptions
 from tests.engine.apps import Gate, Seen, hello
-from tests.engine.rig import Rig, request
+from tests.engine.engine_server import EngineServer, Serve, request
+from tests.engine.some_sender import SomeSender
 from tests.eventually import eventually
-
-MakeRig = Callable[..., Rig]
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V1 = b"PROXY TCP4 203.0.113.7 198.51.100.1 4711 443\r\n"
@@ -56,9 +54,9 @@ LOCAL_WITH_MORE = version2(command=0x20, family=0x11, body=IPV4)
 UNSPEC = version2(family=0x01, body=b"\x04\x00\x01x")
 
 
-def proxied(rig: MakeRig, mode: str = "auto", app: Any = None, **options: Any) -> tuple[Rig, Seen]:
+def proxied(serve: Serve, mode: str = "auto", app: Any = None, **options: Any) -> tuple[EngineServer, Seen]:
     seen = Seen()
-    return rig(app or seen, settings={"proxy_protocol": mode, **options}), seen
+    return serve(app or seen, settings={"proxy_protocol": mode, **options}), seen
 
 
 def told(environ: dict[str, Any]) -> dict[str, Any]:
@@ -75,11 +73,11 @@ def into(moved: list[Moved]) -> Callable[[list[Moved]], list[Moved]]:
     return give
 
 
-def to(rig: Rig) -> Callable[[list[Moved]], list[Moved]]:
+def to(server: EngineServer) -> Callable[[list[Moved]], list[Moved]]:
     """For leave(): everything goes to this engine."""
 
     def give(offers: list[Moved]) -> list[Moved]:
-        rig.engine.adopt(offers)
+        server.engine.adopt(offers)
         return []
 
     return give
@@ -97,12 +95,10 @@ def to(rig: Rig) -> Callable[[list[Moved]], list[Moved]]:
         ("auto", V2, CLIENT),
     ],
 )
-def test_the_client_that_the_proxy_names(
-    rig: MakeRig, mode: str, header: bytes, expected: dict[str, str]
-) -> None:
+def test_the_client_that_the_proxy_names(serve: Serve, mode: str, header: bytes, expected: dict[str, str]) -> None:
     """REMOTE_ADDR and its companions, in every request of the connection, whatever is behind the addresses."""
-    make, seen = proxied(rig, mode)
-    client = make.connect()
+    server, seen = proxied(serve, mode)
+    client = server.connect()
     client.send(header + request("/1"))
     assert client.read().body == b"/1"
     client.get("/2")
@@ -110,12 +106,12 @@ def test_the_client_that_the_proxy_names(
 
 
 @pytest.mark.parametrize("header", [V1, V2, V2_EXTENSIONS, LOCAL], ids=["v1", "v2", "v2 extensions", "local"])
-def test_split_at_every_byte(rig: MakeRig, header: bytes) -> None:
+def test_split_at_every_byte(serve: Serve, header: bytes) -> None:
     """However the header and the request behind it arrive, it is the same request."""
-    make, seen = proxied(rig)
+    server, seen = proxied(serve)
     whole = header + request("/x")
     for cut in range(1, len(whole)):
-        client = make.adopted(whole[:cut])
+        client = server.adopted(whole[:cut])
         client.send(whole[cut:])
         assert client.read().body == b"/x"
         client.close()
@@ -123,10 +119,10 @@ def test_split_at_every_byte(rig: MakeRig, header: bytes) -> None:
 
 
 @pytest.mark.parametrize("header", [LOCAL, LOCAL_WITH_MORE, UNSPEC], ids=["LOCAL", "LOCAL with more", "UNSPEC"])
-def test_a_header_that_names_no_client(rig: MakeRig, header: bytes) -> None:
+def test_a_header_that_names_no_client(serve: Serve, header: bytes) -> None:
     """A proxy's own health check: REMOTE_ADDR is the peer's."""
-    make, seen = proxied(rig)
-    client = make.connect()
+    server, seen = proxied(serve)
+    client = server.connect()
     client.send(header + request())
     assert client.read().status == 200
     environ = seen.environs[0]
@@ -135,10 +131,10 @@ def test_a_header_that_names_no_client(rig: MakeRig, header: bytes) -> None:
     assert "PROXY_ADDR" not in environ
 
 
-def test_requests_without_a_header(rig: MakeRig) -> None:
+def test_requests_without_a_header(serve: Serve) -> None:
     """As gunicorn: both can be used together."""
-    make, seen = proxied(rig)
-    client = make.connect()
+    server, seen = proxied(serve)
+    client = server.connect()
     assert [client.get().status for _ in range(2)] == [200, 200]
     assert told(seen.environs[0])["REMOTE_ADDR"] == "127.0.0.1"
     assert "PROXY_PROTOCOL" not in seen.environs[0]
@@ -167,10 +163,10 @@ def test_requests_without_a_header(rig: MakeRig) -> None:
         ("auto", version2(family=0x31, body=bytes(216))),
     ],
 )  # fmt: skip
-def test_what_is_no_header_is_400(rig: MakeRig, mode: str, header: bytes) -> None:
+def test_what_is_no_header_is_400(serve: Serve, mode: str, header: bytes) -> None:
     """And nothing behind it is looked at."""
-    make, seen = proxied(rig, mode)
-    client = make.connect()
+    server, seen = proxied(serve, mode)
+    client = server.connect()
     client.send(header + request("/smuggled"))
     answer = client.read()
     assert (answer.status, answer.headers["connection"]) == (400, "close")
@@ -178,69 +174,69 @@ def test_what_is_no_header_is_400(rig: MakeRig, mode: str, header: bytes) -> Non
     assert not seen.environs
 
 
-def test_only_at_the_beginning(rig: MakeRig) -> None:
+def test_only_at_the_beginning(serve: Serve) -> None:
     """In front of a second request it is a client that plays the proxy."""
     for first in (b"", V1):
-        make, seen = proxied(rig)
-        client = make.connect()
+        server, seen = proxied(serve)
+        client = server.connect()
         client.send(first + request("/1") + V2 + request("/2"))
         assert client.read().status == 200
         assert client.read().status == 400
         assert len(seen.environs) == 1
 
 
-def test_a_peer_that_may_not_say_so_is_403(rig: MakeRig) -> None:
+def test_a_peer_that_may_not_say_so_is_403(serve: Serve) -> None:
     """proxy_allow_ips; and its requests without a header are served."""
-    make, seen = proxied(rig, proxy_allow_ips="10.0.0.0/8")
+    server, seen = proxied(serve, proxy_allow_ips="10.0.0.0/8")
     for header in (V1, V2):
-        client = make.connect()
+        client = server.connect()
         client.send(header + request())
         assert client.read().status == 403
         assert client.closed()
     assert not seen.environs
-    assert make.get().status == 200
-    make, seen = proxied(rig, proxy_allow_ips="127.0.0.0/8")
-    client = make.connect()
+    assert server.get().status == 200
+    server, seen = proxied(serve, proxy_allow_ips="127.0.0.0/8")
+    client = server.connect()
     client.send(V1 + request())
     assert client.read().status == 200
 
 
-def test_a_peer_without_an_address_may(rig: MakeRig) -> None:
+def test_a_peer_without_an_address_may(serve: Serve) -> None:
     """A unix socket's."""
-    make, seen = proxied(rig, proxy_allow_ips="10.0.0.1")
-    assert make.adopted(V2 + request()).read().status == 200
+    server, seen = proxied(serve, proxy_allow_ips="10.0.0.1")
+    assert server.adopted(V2 + request()).read().status == 200
     assert told(seen.environs[0]) == CLIENT
 
 
-def test_a_header_that_does_not_end_is_408(rig: MakeRig) -> None:
+def test_a_header_that_does_not_end_is_408(serve: Serve) -> None:
     """It counts to the head's time."""
-    make = rig(hello, settings={"proxy_protocol": "auto"}, head_timeout=0.2)
-    client = make.connect()
+    server = serve(hello, settings={"proxy_protocol": "auto"}, head_timeout=0.2)
+    client = server.connect()
     client.send(V1[:20])
     assert client.read().status == 408
 
 
-def test_half_a_signature_is_not_waited_for_once_it_is_none(rig: MakeRig) -> None:
+def test_half_a_signature_is_not_waited_for_once_it_is_none(serve: Serve) -> None:
     """One empty line before a request is allowed, and is how the signature begins as well."""
-    make, _ = proxied(rig)
-    client = make.connect()
+    server, _ = proxied(serve)
+    client = server.connect()
     client.send(b"\r\n" + request("/x"))
     assert client.read().body == b"/x"
 
 
-def test_forwarded_headers_are_trusted_by_the_peers_address(rig: MakeRig) -> None:
+def test_forwarded_headers_are_trusted_by_the_peers_address(serve: Serve) -> None:
     """As gunicorn: it is the proxy that speaks, whomever it names."""
-    make, seen = proxied(rig)
-    client = make.connect()
+    server, seen = proxied(serve)
+    client = server.connect()
     client.send(V1 + request("/", "X-Forwarded-Proto: https"))
     assert client.read().status == 200
     assert seen.environs[0]["wsgi.url_scheme"] == "https"
 
 
-def test_the_information_moves_with_the_connection(rig: MakeRig) -> None:
+def test_the_information_moves_with_the_connection(serve: Serve) -> None:
     """As JSON; behind it the next engine expects no second header."""
-    old, _ = proxied(rig)
-    new, seen = proxied(rig)
+    old, _ = proxied(serve)
+    new, seen = proxied(serve)
     client = old.connect()
     client.send(V1 + request())
     client.read()
@@ -255,10 +251,10 @@ def test_the_information_moves_with_the_connection(rig: MakeRig) -> None:
     assert client.read().status == 400
 
 
-def test_that_there_was_none_moves_too(rig: MakeRig) -> None:
-    """Who has sent a request without a header cannot send one to the next engine."""
-    old, _ = proxied(rig)
-    new, seen = proxied(rig)
+def test_that_there_was_none_moves_too(serve: Serve) -> None:
+    """A client that has sent a request without a header cannot send one to the next engine."""
+    old, _ = proxied(serve)
+    new, seen = proxied(serve)
     client = old.connect()
     client.get()
     old.engine.leave(to(new))
@@ -268,16 +264,16 @@ def test_that_there_was_none_moves_too(rig: MakeRig) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 3, 20, len(V1), len(V1) + 10])
-def test_half_a_header_moves(rig: MakeRig, cut: int) -> None:
-    """Whoever gets the connection reads it from its beginning."""
-    old, _ = proxied(rig)
-    new, seen = proxied(rig)
+def test_half_a_header_moves(serve: Serve, cut: int) -> None:
+    """The engine that gets the connection reads the header from its beginning."""
+    old, _ = proxied(serve)
+    new, seen = proxied(serve)
     whole = V1 + request("/x")
     client = old.connect()
     eventually(lambda: old.engine.counters.accepted == 1)
     if cut:
         client.send(whole[:cut])
-        eventually(lambda: any(conn.data for conn in old.engine._core.live))
+        eventually(lambda: any(conn.unserved for conn in old.connections))
     moved: list[Moved] = []
     old.engine.leave(into(moved))
     eventually(lambda: moved)
@@ -288,11 +284,11 @@ def test_half_a_header_moves(rig: MakeRig, cut: int) -> None:
     assert told(seen.environs[0]) == CLIENT
 
 
-def test_a_busy_connection_takes_it_along(rig: MakeRig) -> None:
+def test_a_busy_connection_takes_it_along(serve: Serve) -> None:
     """Handed over by the thread that finished its request."""
     gate = Gate()
-    old, _ = proxied(rig, app=gate)
-    new, seen = proxied(rig)
+    old, _ = proxied(serve, app=gate)
+    new, seen = proxied(serve)
     client = old.connect()
     client.send(V2 + request("/wait"))
     gate.wait_entered()
@@ -303,26 +299,26 @@ def test_a_busy_connection_takes_it_along(rig: MakeRig) -> None:
     assert told(seen.environs[0]) == CLIENT
 
 
-def test_information_that_cannot_be_read_closes_the_connection(rig: MakeRig) -> None:
+def test_information_that_cannot_be_read_closes_the_connection(serve: Serve) -> None:
     """Better than to take the proxy for the client."""
-    make, _ = proxied(rig)
+    server, _ = proxied(serve)
     for text in ("{", "[]", '{"REMOTE_ADDR": 1}'):
         ours, theirs = socket.socketpair()
-        make.engine.adopt([Moved(theirs, "main", "", b"", text)])
+        server.engine.adopt([Moved(theirs, "main", "", b"", text)])
         ours.settimeout(10)
         assert ours.recv(1) == b""
         ours.close()
-    assert len(make.log.said("warning")) == 3
+    assert len(server.log.said("warning")) == 3
 
 
-def test_it_is_in_the_access_log(rig: MakeRig) -> None:
+def test_it_is_in_the_access_log(serve: Serve) -> None:
     """The log tells the client, not the proxy."""
-    make, _ = proxied(rig, accesslog="-")
-    client = make.connect()
+    server, _ = proxied(serve, accesslog="-")
+    client = server.connect()
     client.send(V1 + request())
     client.read()
-    eventually(lambda: make.log.accesses)
-    assert make.log.accesses[0][2]["REMOTE_ADDR"] == "203.0.113.7"
+    eventually(lambda: server.log.accesses)
+    assert server.log.accesses[0][2]["REMOTE_ADDR"] == "203.0.113.7"
 
 
 # The same verdict as gunicorn's on everything that is offered.
@@ -330,23 +326,17 @@ def test_it_is_in_the_access_log(rig: MakeRig) -> None:
 CFG = Config()
 CFG.set("proxy_protocol", "auto")
 CFG.set("http_parser", "python")
-READER = ProxiedReader(CFG, from_settings(CFG))
-
-
-class _Nowhere:
-    def fileno(self) -> int:
-        return -1
+OPTIONS = EngineOptions.from_config(CFG)
+READER = ProxiedReader(OPTIONS, Limits.from_options(OPTIONS))
 
 
 def ours(data: bytes) -> tuple[str, Any]:
-    service = Service("x", None, hello, ("localhost", "80"))
-    service.base = base_environ(service, CFG, multithread=True, multiprocess=False)
-    conn = Connection(_Nowhere(), service, ("127.0.0.1", 1))  # type: ignore[arg-type]
+    sender = SomeSender(base_environ(("localhost", "80"), OPTIONS, multiprocess=False))
     try:
-        found = READER.read(data, conn)
+        found = READER.read(data, sender)
     except Refusal as refusal:
         return "refused", refusal.code
-    return ("more", None) if found is None else ("ok", (conn.proxy, found.uri, found.consumed))
+    return ("more", None) if found is None else ("ok", (sender.proxy, found.uri, found.consumed))
 
 
 def theirs(data: bytes) -> tuple[str, Any]:
@@ -380,7 +370,7 @@ BINARY = st.builds(
 MIXED = st.one_of(LINES, BINARY, st.binary(max_size=20), st.sampled_from([V1, V2, V1_IPV6, b"PROXY", SIGNATURE[:5]]))
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@settings(max_examples=1000, derandomize=True)
 @given(MIXED, st.integers(0, 200))
 def test_the_verdict_is_gunicorns(header: bytes, cut: int) -> None:
     """Wherever it is cut off; what gunicorn still waits for may be refused already."""

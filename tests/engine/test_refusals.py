@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
 
 import pytest
 
 from tests.engine.apps import Seen, hello
+from tests.engine.engine_server import Serve, request
 from tests.engine.entries import entries
-from tests.engine.rig import Rig, request
-
-MakeRig = Callable[..., Rig]
 
 SMUGGLING = {entry.name: entry.data for entry in entries("heads", "framing") if entry.outcome == "400"}
 
 
 @pytest.mark.parametrize("data", SMUGGLING.values(), ids=SMUGGLING.keys())
-def test_ambiguous_requests_are_400(rig: MakeRig, data: bytes) -> None:
+def test_ambiguous_requests_are_400(serve: Serve, data: bytes) -> None:
     """Whatever two parsers could read in two ways is refused, and nothing behind it is looked at."""
     seen = Seen()
-    make = rig(seen)
-    client = make.connect()
+    server = serve(seen)
+    client = server.connect()
     client.send(data + request("/smuggled"))
     answer = client.read()
     assert (answer.status, answer.headers["connection"]) == (400, "close")
@@ -44,9 +41,9 @@ def test_ambiguous_requests_are_400(rig: MakeRig, data: bytes) -> None:
         (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417),
     ],
 )  # fmt: skip
-def test_other_codes(rig: MakeRig, data: bytes, status: int) -> None:
+def test_other_codes(serve: Serve, data: bytes, status: int) -> None:
     """Too long, too many, too new, unknown: each has its code."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     client.send(data)
     assert client.read().status == status
     assert client.closed()
@@ -69,35 +66,35 @@ def test_other_codes(rig: MakeRig, data: bytes, status: int) -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n",
     ],
 )
-def test_unusual_but_right(rig: MakeRig, data: bytes) -> None:
+def test_unusual_but_right(serve: Serve, data: bytes) -> None:
     """Strict is not narrow: these are allowed."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     client.send(data)
     assert client.read().status == 200
 
 
-def test_more_headers_than_the_c_parser_holds(rig: MakeRig) -> None:
+def test_more_headers_than_the_c_parser_holds(serve: Serve) -> None:
     """limit_request_fields above 256 works."""
     seen = Seen()
     headers = [f"X-{n}: {n}" for n in range(400)]
-    assert rig(seen, settings={"limit_request_fields": 500}).get("/", *headers).status == 200
+    assert serve(seen, settings={"limit_request_fields": 500}).get("/", *headers).status == 200
     assert seen.environs[0]["HTTP_X_399"] == "399"
 
 
-def test_loosened_rules(rig: MakeRig) -> None:
+def test_loosened_rules(serve: Serve) -> None:
     """gunicorn's compatibility settings are honoured."""
-    client = rig(hello, settings={"permit_obsolete_folding": True, "strip_header_spaces": True}).connect()
+    client = serve(hello, settings={"permit_obsolete_folding": True, "strip_header_spaces": True}).connect()
     client.send(b"GET / HTTP/1.1\r\nHost : a\r\nX: a\r\n b\r\n\r\n")
     assert client.read().status == 200
 
 
-def test_a_refusal_is_logged_and_does_not_hurt_others(rig: MakeRig) -> None:
+def test_a_refusal_is_logged_and_does_not_hurt_others(serve: Serve) -> None:
     """The log names the peer and the cause; other connections go on."""
-    make = rig(hello)
-    other = make.connect()
+    server = serve(hello)
+    other = server.connect()
     other.get()
-    make.get("nonsense")
-    assert "Invalid request from ip=127.0.0.1" in make.log.said("warning")[0]
+    server.get("nonsense")
+    assert "Invalid request from ip=127.0.0.1" in server.log.said("warning")[0]
     assert other.get().status == 200
 
 
@@ -108,30 +105,30 @@ def test_a_refusal_is_logged_and_does_not_hurt_others(rig: MakeRig) -> None:
         (b"f" * 17 + b"\r\n", "the body is not chunked as its head says"),
     ],
 )
-def test_a_refused_body_says_why(rig: MakeRig, body: bytes, reason: str) -> None:
+def test_a_refused_body_says_why(serve: Serve, body: bytes, reason: str) -> None:
     """To the client and in the log, and it is counted, as with a head."""
-    make = rig(hello)
-    client = make.connect()
+    server = serve(hello)
+    client = server.connect()
     client.send(request("/", "Transfer-Encoding: chunked", method="POST", body=body))
     answer = client.read()
     assert (answer.status, html.unescape(answer.body.decode()).count(reason)) == (400, 1)
-    assert make.log.said("warning") == [f"Invalid request from ip=127.0.0.1: {reason}"]
-    assert make.engine.counters.refused == 1
+    assert server.log.said("warning") == [f"Invalid request from ip=127.0.0.1: {reason}"]
+    assert server.engine.counters.refused == 1
 
 
-def test_the_error_page_escapes(rig: MakeRig) -> None:
+def test_the_error_page_escapes(serve: Serve) -> None:
     """What the client sent is not markup in the answer."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX<script>: a\r\n\r\n")
     assert b"<script>" not in client.read().body
 
 
-def test_names_hosts_and_methods_that_clients_invent_do_not_pile_up(rig: MakeRig) -> None:
+def test_names_hosts_and_methods_that_clients_invent_do_not_pile_up(serve: Serve) -> None:
     """Thousands of new header names and hosts are served without being remembered."""
-    make = rig(hello)
-    client = make.connect()
+    server = serve(hello)
+    client = server.connect()
     for n in range(2000):
         assert client.get(f"/{n}", f"X-Invented-{n}: x", method=f"M{chr(65 + n % 26)}{chr(65 + n % 25)}").status == 200
-    reader = make.engine._turns._reader
-    assert len(reader._keys) <= 512
-    assert len(reader._hosts) <= 512
+    known = server.engine.debug_view().heads
+    assert known.names <= 512
+    assert known.hosts <= 512

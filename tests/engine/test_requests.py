@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from wsgiref.validate import validator
 
 import pytest
 
 from tests.engine.apps import Environ, Seen, Start, hello
-from tests.engine.rig import Rig, request
+from tests.engine.engine_server import Serve, request
 from tests.eventually import eventually
 
-MakeRig = Callable[..., Rig]
 
-
-def test_answers_a_request_and_keeps_the_connection(rig: MakeRig) -> None:
+def test_answers_a_request_and_keeps_the_connection(serve: Serve) -> None:
     """Two requests on one connection are answered without a Connection header on either."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     for path in ("/one", "/two"):
         answer = client.get(path)
         assert (answer.status, answer.body) == (200, path.encode())
         assert "connection" not in answer.headers
 
 
-def test_environ_is_what_gunicorn_gives(rig: MakeRig) -> None:
+def test_environ_is_what_gunicorn_gives(serve: Serve) -> None:
     """CGI, wsgi.* and gunicorn's own variables of a request with a query, quoting and repeated headers."""
     seen = Seen()
-    client = rig(seen).connect()
+    client = serve(seen).connect()
     client.get("/a%20b%C3%A9/c?x=1&y=%20", "X-One: 1", "X-One: 2", "Content-Type: text/x", "User-Agent: me\xe9")
     environ = seen.environs[0]
     expected = {
@@ -49,7 +47,7 @@ def test_environ_is_what_gunicorn_gives(rig: MakeRig) -> None:
     assert "HTTP_CONTENT_TYPE" not in environ
 
 
-def test_is_clean_for_the_validator(rig: MakeRig) -> None:
+def test_is_clean_for_the_validator(serve: Serve) -> None:
     """wsgiref's validator finds nothing to complain about, with and without a body."""
 
     def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
@@ -58,16 +56,16 @@ def test_is_clean_for_the_validator(rig: MakeRig) -> None:
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
         return [b"ok"]
 
-    client = rig(validator(app)).connect()  # type: ignore[arg-type]  # as exact as PEP 3333 is
+    client = serve(validator(app)).connect()  # type: ignore[arg-type]  # as exact as PEP 3333 is
     assert client.get("/x?y").body == b"ok"
     client.send(request("/", "Content-Length: 3", method="POST", body=b"abc"))
     assert client.read().body == b"ok"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_a_head_may_come_in_pieces(rig: MakeRig, size: int) -> None:
+def test_a_head_may_come_in_pieces(serve: Serve, size: int) -> None:
     """However the bytes of two requests are cut, both are answered."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     data = request("/first", "X-Header: value") + request("/second")
     for start in range(0, len(data), size):
@@ -76,24 +74,24 @@ def test_a_head_may_come_in_pieces(rig: MakeRig, size: int) -> None:
     assert client.read().body == b"/second"
 
 
-def test_pipelined_requests_are_answered_in_order(rig: MakeRig) -> None:
+def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
     """A hundred requests sent at once get a hundred answers in their order."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     client.send(b"".join(request(f"/{n}") for n in range(100)))
     assert [client.read().body for _ in range(100)] == [b"/%d" % n for n in range(100)]
 
 
-def test_a_pipelining_client_does_not_fill_the_memory(rig: MakeRig) -> None:
+def test_a_pipelining_client_does_not_fill_the_memory(serve: Serve) -> None:
     """Requests that wait for their turn stay in the kernel, which makes the client wait when there are too many."""
     held: list[int] = []
 
     def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
-        held.append(max(len(conn.data) for conn in list(make.engine._core.live)))
+        held.append(max(conn.unserved for conn in server.connections))
         return hello(environ, start_response)
 
-    make = rig(app)
+    server = serve(app)
     count = 5000
-    client = make.connect()
+    client = server.connect()
     sender = threading.Thread(target=client.send, args=[request("/x" * 50) * count])
     sender.start()
     for _ in range(count):
@@ -102,32 +100,32 @@ def test_a_pipelining_client_does_not_fill_the_memory(rig: MakeRig) -> None:
     assert max(held) < 2 * 16384  # the engine reads so much at once
 
 
-def test_http10_is_closed_unless_it_asks_to_be_kept(rig: MakeRig) -> None:
+def test_http10_is_closed_unless_it_asks_to_be_kept(serve: Serve) -> None:
     """HTTP/1.0 is answered and closed; with `Connection: keep-alive` it stays and is told so."""
-    make = rig(hello)
-    client = make.connect()
+    server = serve(hello)
+    client = server.connect()
     client.send(b"GET /old HTTP/1.0\r\n\r\n")
     answer = client.read()
     assert answer.body == b"/old"
     assert answer.headers["connection"] == "close"
     assert client.closed()
-    client = make.connect()
+    client = server.connect()
     for _ in range(2):
         client.send(b"GET /old HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
         assert client.read().headers["connection"] == "keep-alive"
 
 
 @pytest.mark.parametrize("value", ["close", "Close", "keep-alive, close", "close, keep-alive"])
-def test_connection_close_is_honoured(rig: MakeRig, value: str) -> None:
+def test_connection_close_is_honoured(serve: Serve, value: str) -> None:
     """A client that says close, alone or in a list, is answered with close and closed."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     assert client.get("/", f"Connection: {value}").headers["connection"] == "close"
     assert client.closed()
 
 
-def test_a_half_closed_client_gets_its_answers(rig: MakeRig) -> None:
+def test_a_half_closed_client_gets_its_answers(serve: Serve) -> None:
     """Requests followed by the client's FIN are answered, then the connection ends."""
-    client = rig(hello).connect()
+    client = serve(hello).connect()
     client.send(request("/a") + request("/b"))
     client.half_close()
     assert client.read().body == b"/a"
@@ -145,81 +143,81 @@ def test_a_half_closed_client_gets_its_answers(rig: MakeRig) -> None:
         ("/%2e%2E/", "/../", ""),
     ],
 )
-def test_targets(rig: MakeRig, target: str, path: str, query: str) -> None:
+def test_targets(serve: Serve, target: str, path: str, query: str) -> None:
     """Absolute form, doubled slashes and fragments are taken apart as gunicorn does."""
     seen = Seen()
-    make = rig(seen)
+    server = serve(seen)
     for _ in range(2):
-        assert make.get(target).status == 200
+        assert server.get(target).status == 200
     for environ in seen.environs:
         assert (environ["PATH_INFO"], environ["QUERY_STRING"], environ["RAW_URI"]) == (path, query, target)
 
 
-def test_a_client_that_invents_targets_does_not_fill_the_memory(rig: MakeRig) -> None:
+def test_a_client_that_invents_targets_does_not_fill_the_memory(serve: Serve) -> None:
     """Targets are remembered, taken apart: so many, so long, and each is still answered as itself."""
-    make = rig(hello)
-    client = make.connect()
+    server = serve(hello)
+    client = server.connect()
     long = "/" + "x" * 1000
     for number in range(2500):
         assert client.get(f"/{number}").body == b"/%d" % number
     assert client.get(long).body == long.encode()
-    known = make.engine._turns._reader._targets
+    known = server.engine.debug_view().heads.targets
     assert b"/2499" in known
     assert len(known) <= 1024
     assert max(map(len, known)) <= 256
 
 
-def test_asterisk_is_for_options_only(rig: MakeRig) -> None:
+def test_asterisk_is_for_options_only(serve: Serve) -> None:
     """`OPTIONS *` reaches the application, `GET *` does not."""
-    make = rig(hello)
-    client = make.connect()
+    server = serve(hello)
+    client = server.connect()
     client.send(request("*", method="OPTIONS"))
     assert client.read().status == 200
-    assert make.get("*").status == 400
+    assert server.get("*").status == 400
 
 
-def test_a_proxy_may_say_that_its_client_spoke_https(rig: MakeRig) -> None:
+def test_a_proxy_may_say_that_its_client_spoke_https(serve: Serve) -> None:
     """`X-Forwarded-Proto` counts from an address in `forwarded_allow_ips` and is a plain header otherwise."""
     for allowed, scheme in (("127.0.0.1", "https"), ("10.0.0.1", "http")):
         seen = Seen()
-        rig(seen, settings={"forwarded_allow_ips": allowed}).get("/", "X-Forwarded-Proto: https")
+        serve(seen, settings={"forwarded_allow_ips": allowed}).get("/", "X-Forwarded-Proto: https")
         assert seen.environs[0]["wsgi.url_scheme"] == scheme
         assert seen.environs[0]["HTTP_X_FORWARDED_PROTO"] == "https"
 
 
-def test_contradicting_scheme_headers_are_refused(rig: MakeRig) -> None:
+def test_contradicting_scheme_headers_are_refused(serve: Serve) -> None:
     """A trusted proxy that says both http and https gets 400; one that says the same twice is believed."""
-    make = rig(hello)
-    assert make.get("/", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off").status == 400
-    assert make.get("/", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: on").status == 200
+    server = serve(hello)
+    assert server.get("/", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off").status == 400
+    assert server.get("/", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: on").status == 200
 
 
 @pytest.mark.parametrize(("header_map", "status"), [("drop", 200), ("refuse", 400), ("dangerous", 200)])
-def test_names_with_underscores(rig: MakeRig, header_map: str, status: int) -> None:
+def test_names_with_underscores(serve: Serve, header_map: str, status: int) -> None:
     """A name that the environ cannot tell from another is dropped, refused or passed on as `header_map` says."""
     seen = Seen()
-    answer = rig(seen, settings={"header_map": header_map}).get("/", "X_Under: 1", "X-Plain: 2")
+    answer = serve(seen, settings={"header_map": header_map}).get("/", "X_Under: 1", "X-Plain: 2")
     assert answer.status == status
     if status == 200:
         assert seen.environs[0].get("HTTP_X_UNDER") == ("1" if header_map == "dangerous" else None)
         assert seen.environs[0]["HTTP_X_PLAIN"] == "2"
 
 
-def test_script_name_from_a_trusted_proxy(rig: MakeRig) -> None:
+def test_script_name_from_a_trusted_proxy(serve: Serve) -> None:
     """SCRIPT_NAME from a forwarder splits the path; a path elsewhere is an error."""
     seen = Seen()
-    make = rig(seen)
-    assert make.get("/app/x", "SCRIPT_NAME: /app").status == 200
+    server = serve(seen)
+    assert server.get("/app/x", "SCRIPT_NAME: /app").status == 200
     assert (seen.environs[0]["SCRIPT_NAME"], seen.environs[0]["PATH_INFO"]) == ("/app", "/x")
-    assert make.get("/other", "SCRIPT_NAME: /app").status == 500
+    assert server.get("/other", "SCRIPT_NAME: /app").status == 500
 
 
-def test_access_log_gets_every_request(rig: MakeRig) -> None:
+def test_access_log_gets_every_request(serve: Serve) -> None:
     """With an access log each answered request is logged with its status, length and duration."""
-    make = rig(hello, settings={"accesslog": "-"})
-    make.get("/logged", "X-Y: z")
-    eventually(lambda: make.log.accesses, "the access log is written after the answer")
-    resp, req, environ, took = make.log.accesses[0]
+    server = serve(hello, settings={"accesslog": "-"})
+    server.get("/logged", "X-Y: z")
+    eventually(lambda: server.log.accesses, "the access log is written after the answer")
+    resp, req, environ, took = server.log.accesses[0]
     assert (resp.status, resp.sent, environ["RAW_URI"]) == ("200 OK", 7, "/logged")
     assert ("X-Y", "z") in req.headers
     assert took.total_seconds() >= 0

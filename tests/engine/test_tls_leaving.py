@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from time import monotonic
 
 from hotswap.engine import Moved
 from tests.certificates import NEEDS_OPENSSL, Certificate
 from tests.engine.apps import Environ, Gate, Start, echo, hello
-from tests.engine.rig import DEADLINE, Client, Rig, request
-from tests.engine.secure import connect
+from tests.engine.engine_server import DEADLINE, Client, Serve, request
+from tests.engine.tls_clients import connect
 from tests.eventually import eventually
 
-MakeRig = Callable[..., Rig]
 pytestmark = NEEDS_OPENSSL
 
 
@@ -23,14 +22,14 @@ def never(offers: list[Moved]) -> list[Moved]:
     raise AssertionError(offers)
 
 
-def test_retiring_keeps_idle_connections_for_their_keepalive(secure: MakeRig, certificate: Certificate) -> None:
+def test_retiring_keeps_idle_connections_for_their_keepalive(serve_tls: Serve, certificate: Certificate) -> None:
     """They are answered once more, with close, long after others would have been closed; none is handed over."""
-    make = secure(hello, drain_linger=0.05, keepalive=0.6)
-    asking, idle = (connect(make, certificate, ragged=False) for _ in range(2))
+    server = serve_tls(hello, drain_linger=0.05, keepalive=2)
+    asking, idle = (connect(server, certificate, ragged=False) for _ in range(2))
     for client in (asking, idle):
         client.get()
     begin = monotonic()
-    make.engine.leave(never)
+    server.engine.leave(never)
     assert not select.select([asking.sock, idle.sock], [], [], 0.3)[0]
     answer = asking.get("/last")
     assert (answer.body, answer.headers["connection"]) == (b"/last", "close")
@@ -39,24 +38,24 @@ def test_retiring_keeps_idle_connections_for_their_keepalive(secure: MakeRig, ce
     assert 0.3 < monotonic() - begin < DEADLINE
     asking.close()
     idle.close()
-    make.wait_idle()
+    server.wait_idle()
 
 
-def test_retiring_in_the_middle(secure: MakeRig, certificate: Certificate) -> None:
+def test_retiring_in_the_middle(serve_tls: Serve, certificate: Certificate) -> None:
     """A request that runs, a body that comes, a handshake under way: all are answered, with close."""
     gate = Gate()
 
     def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
         return (echo if environ["REQUEST_METHOD"] == "POST" else gate)(environ, start_response)
 
-    make = secure(app)
-    busy, upload = connect(make, certificate), connect(make, certificate)
-    late = socket.create_connection(make.address, DEADLINE)
+    server = serve_tls(app)
+    busy, upload = connect(server, certificate), connect(server, certificate)
+    late = socket.create_connection(server.address, DEADLINE)
     busy.send(request("/wait"))
     gate.wait_entered()
     upload.send(request("/", "Content-Length: 6", method="POST", body=b"abc"))
-    eventually(lambda: len(make.engine.in_flight()) == 2)
-    make.engine.leave(never)
+    eventually(lambda: len(server.engine.in_flight()) == 2)
+    server.engine.leave(never)
     gate.open()
     upload.send(b"def")
     with certificate.client().wrap_socket(late, server_hostname="localhost") as sock:
@@ -66,41 +65,41 @@ def test_retiring_in_the_middle(secure: MakeRig, certificate: Certificate) -> No
     for client in (busy, upload):
         assert client.get("/next").headers.get("connection") == "close"
         client.close()
-    make.wait_idle()
+    server.wait_idle()
 
 
-def test_draining_is_quick(secure: MakeRig, certificate: Certificate) -> None:
+def test_draining_is_quick(serve_tls: Serve, certificate: Certificate) -> None:
     """leave(None): they linger as plain ones do, one that has not even said hello as well."""
-    make = secure(hello, drain_linger=0.1)
-    asking, idle, silent = connect(make, certificate), connect(make, certificate), make.connect()
+    server = serve_tls(hello, drain_linger=1)
+    asking, idle, silent = connect(server, certificate), connect(server, certificate), server.connect()
     asking.get()
     idle.get()
-    make.engine.leave(None)
+    server.engine.leave(None)
     assert asking.get("/last").headers["connection"] == "close"
     assert asking.closed()
     assert idle.closed()
     assert silent.closed()
     for client in (asking, idle, silent):
         client.close()
-    make.wait_idle()
+    server.wait_idle()
 
 
 def test_a_retirement_that_becomes_a_stop_and_one_that_is_taken_back(
-    secure: MakeRig, certificate: Certificate
+    serve_tls: Serve, certificate: Certificate
 ) -> None:
     """leave(give), leave(None), resume(): each applies to those that are left."""
-    make = secure(hello)
-    client = connect(make, certificate)
+    server = serve_tls(hello)
+    client = connect(server, certificate)
     client.get()
-    make.engine.leave(never)
-    make.engine.leave(None)
-    make.engine.resume()
+    server.engine.leave(never)
+    server.engine.leave(None)
+    server.engine.resume()
     for _ in range(2):
         assert "connection" not in client.get().headers
-    assert connect(make, certificate).get().status == 200
+    assert connect(server, certificate).get().status == 200
 
 
-def test_hammer(secure: MakeRig, certificate: Certificate) -> None:
+def test_hammer(serve_tls: Serve, certificate: Certificate) -> None:
     """Cuts what runs, what idles, what shakes hands, and what sends, from another thread."""
     gate = Gate()
 
@@ -111,32 +110,32 @@ def test_hammer(secure: MakeRig, certificate: Certificate) -> None:
                 yield bytes(100_000)
         yield from gate(environ, start_response)
 
-    make = secure(app)
-    idle, busy, sending = (connect(make, certificate) for _ in range(3))
+    server = serve_tls(app)
+    idle, busy, sending = (connect(server, certificate) for _ in range(3))
     idle.get()
-    make.connect()
+    server.connect()
     busy.send(request("/wait"))
     sending.send(request("/endless"))
     gate.wait_entered()
     sending.head()
-    make.engine.leave(None)
-    assert sorted(one.path for one in make.engine.hammer()) == ["/endless", "/wait"]
+    server.engine.leave(None)
+    assert sorted(one.path for one in server.engine.hammer()) == ["/endless", "/wait"]
     gate.open()
-    make.wait_idle()
+    server.wait_idle()
 
 
-def test_what_moves_is_plain(secure: MakeRig) -> None:
+def test_what_moves_is_plain(serve_tls: Serve) -> None:
     """A connection that comes from another process never had TLS, whatever this one's new connections have."""
-    client = secure(hello).adopted(request("/x"))
+    client = serve_tls(hello).adopted(request("/x"))
     assert client.read().body == b"/x"
     assert client.get("/y").body == b"/y"
 
 
-def test_what_others_accepted_begins_with_its_handshake(secure: MakeRig, certificate: Certificate) -> None:
+def test_what_others_accepted_begins_with_its_handshake(serve_tls: Serve, certificate: Certificate) -> None:
     """adopt() with `fresh`."""
-    make = secure(hello)
+    server = serve_tls(hello)
     ours, theirs = socket.socketpair()
-    make.engine.adopt([Moved(theirs, "main", "", fresh=True)])
+    server.engine.adopt([Moved(theirs, "main", "", fresh=True)])
     ours.settimeout(DEADLINE)
     with certificate.client().wrap_socket(ours, server_hostname="localhost") as sock:
         assert Client(sock).get("/x").body == b"/x"

@@ -10,34 +10,33 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from hotswap.engine.tls import context_of
+from hotswap.engine.transport.tls_context import context_of
 from hotswap.errors import BootError
 from tests.certificates import NEEDS_OPENSSL, Certificate
 from tests.engine.apps import Seen, hello
-from tests.engine.rig import Rig
-from tests.engine.secure import connect, tls_of
+from tests.engine.engine_server import Serve
+from tests.engine.tls_clients import connect, tls_of
 
-MakeRig = Callable[..., Rig]
 pytestmark = NEEDS_OPENSSL
 
 
-def test_client_certificates(secure: MakeRig, certificate: Certificate, stranger: Certificate) -> None:
+def test_client_certificates(serve_tls: Serve, certificate: Certificate, stranger: Certificate) -> None:
     """cert_reqs and ca_certs: a client without one is turned away in the handshake, with an alert."""
     seen = Seen()
-    make = secure(seen, settings={"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": str(certificate.cert)})
-    known = connect(make, certificate, certificate.client(certificate))
+    server = serve_tls(seen, settings={"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": str(certificate.cert)})
+    known = connect(server, certificate, certificate.client(certificate))
     assert known.get().status == 200
     peer = seen.environs[0]["gunicorn.socket"].getpeercert()
     assert peer["subject"] == ((("commonName", "localhost"),),)
     for who in (None, stranger):
         # TLS 1.3 tells the client with the first thing it reads.
         with pytest.raises(ssl.SSLError, match="alert"):
-            connect(make, certificate, certificate.client(who)).get()
+            connect(server, certificate, certificate.client(who)).get()
     assert len(seen.environs) == 1
-    assert not make.log.said("warning")
+    assert not server.log.said("warning")
 
 
-def test_the_hook_makes_the_context(rig: MakeRig, certificate: Certificate) -> None:
+def test_the_hook_makes_the_context(serve: Serve, certificate: Certificate) -> None:
     """gunicorn's `ssl_context`: what the factory made, changed."""
 
     def hook(config: Any, factory: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -46,8 +45,8 @@ def test_the_hook_makes_the_context(rig: MakeRig, certificate: Certificate) -> N
         return context
 
     files = {"certfile": str(certificate.cert), "keyfile": str(certificate.key), "ciphers": "ECDHE-ECDSA-AES256-SHA384"}
-    make = rig(hello, settings={**files, "ssl_context": hook, "do_handshake_on_connect": True})
-    client = connect(make, certificate)
+    server = serve(hello, settings={**files, "ssl_context": hook, "do_handshake_on_connect": True})
+    client = connect(server, certificate)
     assert client.get().status == 200
     assert tls_of(client).version() == "TLSv1.2"
     assert (tls_of(client).cipher() or [""])[0] == "ECDHE-ECDSA-AES256-SHA384"

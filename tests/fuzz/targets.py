@@ -9,11 +9,12 @@ from gunicorn.http import errors
 from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.http.unreader import IterUnreader
 
-from hotswap.engine.body import Collector, decode_chunked
-from hotswap.engine.strict import Trailers
+from hotswap.engine.http1.body import Collector, decode_chunked
+from hotswap.engine.http1.strict_reader import Trailers
 from tests.engine import test_verdicts
 from tests.engine.explained import explain
 from tests.engine.grammar import AFTER, pieces
+from tests.engine.http1.test_both_parsers import PAIR
 from tests.engine.streams import EngineParser, gunicorn_verdict
 
 Target = Callable[[bytes], Any]
@@ -21,13 +22,18 @@ _CUTS = 3  # bytes at the beginning of the input that say where it is cut
 
 
 def head() -> Target:
-    """The head reader alone: the same verdict, and the same told to the application."""
-    return test_verdicts.agree
+    """The head reader alone: gunicorn's verdict, the same told to the application, and the same on either parser."""
+
+    def target(data: bytes) -> None:
+        test_verdicts.agree(data)
+        PAIR.agree(data)
+
+    return target
 
 
 def body() -> Target:
     """The collector and the decoder of chunks: the same content, the same end of it, and the same refusals."""
-    trailers = Trailers(test_verdicts.CFG, test_verdicts.LIMITS)
+    trailers = Trailers(test_verdicts.OPTIONS, test_verdicts.LIMITS)
 
     def target(data: bytes) -> None:
         cuts, data = data[:_CUTS], data[_CUTS:]
@@ -72,10 +78,10 @@ def connection(**limits: Any) -> Target:
 
     def target(data: bytes) -> None:
         cuts, data = data[:_CUTS], data[_CUTS:] + AFTER
-        parser.rig.log.records.clear()
+        parser.server.log.records.clear()
         ours, theirs = parser.verdict(pieces(data, list(cuts))), gunicorn_verdict([data])
         assert explain(ours, theirs), (data, ours, theirs)
-        assert not parser.rig.log.said("exception"), parser.rig.log.records
+        assert not parser.server.log.said("exception"), parser.server.log.records
 
     return target
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotswap.lifecycle.handoff import VARIABLE, Handoff, HandoffError, PassedListener
+from hotswap.restart.handoff import VARIABLE, Handoff, HandoffError, PassedListener
 
 fds = st.integers(min_value=3, max_value=1023)
 names = st.text(min_size=1, max_size=40)
@@ -21,7 +21,10 @@ handoffs = st.builds(
     exchange_receive=fds,
     ready=fds,
     boot_timeout=st.floats(min_value=0, max_value=1e6),
+    attempt=st.integers(min_value=0, max_value=2**62),
     environment_before=st.dictionaries(names, st.none() | st.text(max_size=20), max_size=3),
+    tried=st.lists(names, max_size=3).map(tuple),
+    serves=st.dictionaries(names, st.none() | st.text(max_size=20) | st.booleans(), max_size=3),
 )
 
 
@@ -49,7 +52,15 @@ def test_a_newer_version_may_add_fields() -> None:
     assert handoff.generation == 7
 
 
-WRONG = ['"ready": "3"', '"boot_timeout": "3"', '"listeners": [{"key": 1, "fd": 3}]', '"environment_before": {"A": 1}']
+WRONG = [
+    '"ready": "3"',
+    '"attempt": "3"',
+    '"tried": [3]',
+    '"boot_timeout": "3"',
+    '"listeners": [{"key": 1, "fd": 3}]',
+    '"environment_before": {"A": 1}',
+    '"serves": [3]',
+]
 
 
 @pytest.mark.parametrize(
@@ -70,4 +81,5 @@ def test_what_cannot_be_read_is_an_error_and_is_removed(text: str) -> None:
 def test_every_descriptor_is_passed_once() -> None:
     """What is not there (-1) is not passed; what is there twice is passed once."""
     handoff = Handoff(2, 1, (PassedListener("a", 3), PassedListener("b", 4)), exchange_send=5, ready=3)
+    assert handoff.resources() == [5]
     assert handoff.descriptors() == [3, 4, 5]

@@ -5,23 +5,8 @@ from __future__ import annotations
 import os
 
 from tests.eventually import DEADLINE, eventually
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 from tests.processes import arguments, descendants
-
-GOOD = PLAIN.read_text()
-IMPORT = "import hotswap\n"
-CALL = "hotswap.serve(app, ADDRESS, **SETTINGS)"
-
-
-def below(lines: str) -> str:
-    """The good program with these lines below its `import hotswap`."""
-    return GOOD.replace(IMPORT, IMPORT + lines)
-
-
-def with_hooks(lines: str, *names: str) -> str:
-    """The good program with these hooks of gunicorn's, defined by `lines`."""
-    given = "".join(f", {name}={name}" for name in names)
-    return below(lines).replace(CALL, CALL.replace("**SETTINGS", f"**SETTINGS{given}"))
 
 
 def workers(program: Program, server: int | None = None) -> list[int]:

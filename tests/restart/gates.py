@@ -9,43 +9,8 @@ from collections.abc import Iterator
 
 from tests.asking import connect
 from tests.eventually import eventually
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 from tests.processes import descendants, look
-
-GOOD = PLAIN.read_text()
-IMPORT = "import hotswap\n"
-
-GATE = """
-import logging, select, signal, sys, threading
-def gate(name):
-    print(f"at gate {name}", flush=True)
-    while not os.path.exists(name):
-        select.select([], [], [], 0.01)
-"""
-
-#: The moment between the pid file and the ready message, told by the log line that is written there.
-PIDFILE_IS_WRITTEN = """
-def between(record):
-    if hotswap.generation == 2 and record.getMessage().count(" serving at "):
-        gate("pid file written")
-    return True
-@hotswap.on("starting")
-def filtered(server):
-    logging.getLogger("gunicorn.error").addFilter(between)
-"""
-
-#: A route that answers when its gate is opened.
-ROUTE = """
-def gated(environ, rest):
-    gate(rest)
-    yield who().encode()
-ROUTES["gated"] = gated
-def app("""
-
-
-def below(lines: str) -> str:
-    """The plain program with `gate(name)`, its route /gated/NAME, and these lines below `import hotswap`."""
-    return GOOD.replace(IMPORT, IMPORT + GATE + lines, 1).replace("\ndef app(", ROUTE, 1)
 
 
 def wait_at(program: Program, name: str) -> None:
@@ -54,7 +19,7 @@ def wait_at(program: Program, name: str) -> None:
 
 
 def open_gate(program: Program, name: str) -> None:
-    """Let it go on, and whoever comes there later."""
+    """Let it go on, and every process that comes there later."""
     (program.folder / name).touch()
 
 
@@ -65,7 +30,7 @@ def child_of(program: Program, pid: int) -> int:
 
 
 def refused(program: Program) -> bool:
-    """Whether nobody listens there any more."""
+    """Whether no process listens there any more."""
     try:
         connect(program.address).close()
     except ConnectionRefusedError:

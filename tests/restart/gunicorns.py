@@ -90,7 +90,7 @@ class Gunicorn:
         return eventually(settled, f"not {number} workers", deadline=deadline)
 
     def stop(self) -> int:
-        """TERM to the arbiter; its exit status, when nobody is left."""
+        """TERM to the arbiter; its exit status, when no process is left."""
         self.program.send(SIGTERM, self.pid)
         status = self.program.wait_status()
         self.program.wait_gone(*self.booted())

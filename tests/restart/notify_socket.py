@@ -1,4 +1,4 @@
-"""systemd's end of NOTIFY_SOCKET, which also knows who speaks: with NotifyAccess=main only one process is heard."""
+"""systemd's end of NOTIFY_SOCKET, which also knows which process speaks: with NotifyAccess=main only one counts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tests.eventually import DEADLINE
 
+MORE_TIME = "EXTEND_TIMEOUT_USEC"
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7))
 
 
@@ -48,13 +49,26 @@ class NotifySocket:
         self._sock.close()
 
     def next(self) -> Said:
-        """The next datagram; TimeoutError if none comes."""
+        """The next datagram, but for those that only ask for more time; TimeoutError if none comes."""
+        while (said := self.receive()).names == [MORE_TIME]:
+            pass
+        return said
+
+    def receive(self) -> Said:
+        """The next datagram, whatever it says; TimeoutError if none comes."""
         data, control, _, _ = self._sock.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
         ((_, kind, credentials),) = control
         assert kind == socket.SCM_CREDENTIALS
         lines = data.decode().split("\n")
         return Said(_CREDENTIALS.unpack(credentials)[0], dict(line.split("=", 1) for line in lines))
 
+    def receive_now(self) -> Said | None:
+        """The next datagram if there is one already."""
+        return self.receive() if select.select([self._sock], [], [], 0)[0] else None
+
     def silent(self) -> bool:
-        """Whether nothing more has been said until now."""
-        return not select.select([self._sock], [], [], 0)[0]
+        """Whether nothing more has been said until now, but that more time is needed."""
+        while (said := self.receive_now()) is not None:
+            if said.names != [MORE_TIME]:
+                return False
+        return True

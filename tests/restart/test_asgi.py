@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from hotswap import Server, UsageError, elsewhere
-from hotswap.crew.interfaces import Interface, interface_of
+from hotswap import Server, UsageError
+from hotswap.apps.interface import Interface, interface_of
+from hotswap.dev import werkzeug_server
+from tests.apps.asgi2 import Asgi2
 from tests.asking import connect, read_answer, request
 from tests.commanding import hotswap
 from tests.eventually import eventually
@@ -17,16 +19,15 @@ from tests.harness import Program
 from tests.processes import alive, arguments
 from tests.restart.clusters import workers
 from tests.restart.test_broken_deploys import restart
-from tests.restart.worker_classes import ASGI, UVICORN, WSGI, start
+from tests.restart.worker_classes import UVICORN, start
 
 ASGI_CLASSES = ["asgi", UVICORN]
-ASGI_MODULE, WSGI_MODULE = (text.partition("if __name__ ==")[0] for text in (ASGI, WSGI))
 
 
-def run(program: Program, *options: str, text: str = ASGI_MODULE, ready: bool = True) -> Program:
+def run(program: Program, *options: str, app: str = "asgi", ready: bool = True) -> Program:
     """`hotswap run` with the module."""
     argv = [sys.executable, "-m", "hotswap", "run", "-b", "127.0.0.1:0", *options, "app:app"]
-    return program.start(command=argv, text=text, ready=ready)
+    return program.start(command=argv, app=app, ready=ready)
 
 
 # What is seen.
@@ -68,19 +69,6 @@ class Chosen:
         self.__call__ = app
 
 
-class Asgi2:
-    """An ASGI 2 application: made for each connection."""
-
-    def __init__(self, scope: Any) -> None:
-        self.scope = scope
-
-    async def __call__(self, receive: Any, send: Any) -> None:
-        """Answers."""
-        await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"two calls"})
-
-
 def returns_awaitable(scope: Any, receive: Any, send: Any) -> Any:
     """Not `async def`, and yet ASGI."""
     return asgi(scope, receive, send)
@@ -104,7 +92,7 @@ def adapter(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def anything(*arguments: Any) -> Any:
-    """Nobody can tell."""
+    """Its signature says neither."""
 
 
 def frameworks() -> dict[str, tuple[Any, Interface]]:
@@ -189,7 +177,7 @@ def test_the_wrong_worker_is_an_error(app: Any, settings: dict[str, Any], says: 
 def test_where_there_is_no_epoll() -> None:
     """werkzeug's server speaks WSGI only."""
     with pytest.raises(UsageError, match="werkzeug's server cannot serve an ASGI application"):
-        elsewhere.Server(asgi, "127.0.0.1:0")
+        werkzeug_server.WerkzeugServer(asgi, "127.0.0.1:0")
 
 
 def test_one_that_nobody_can_tell_is_wsgi_unless_told() -> None:
@@ -214,7 +202,7 @@ def test_hotswap_run_sees_it(program: Program, options: list[str]) -> None:
 
 def test_serve_sees_it(program: Program) -> None:
     """`hotswap.serve(asgi_app)`, in a process that says so in its title."""
-    program.start(text=ASGI)
+    program.start(app="asgi")
     (worker,) = workers(program)
     assert program.get("/pid").body == str(worker).encode()
     assert "[serving] worker 1" in " ".join(arguments(worker))
@@ -226,28 +214,24 @@ def test_serve_sees_it(program: Program) -> None:
 
 def test_asgi_2(program: Program) -> None:
     """Called twice, which gunicorn's worker does not."""
-    import inspect
-
-    text = "from typing import Any\nimport hotswap\n" + inspect.getsource(Asgi2)
-    text += "hotswap.serve(Asgi2, ADDRESS, asgi_lifespan='off')\n"
-    program.start(text=text.replace("import hotswap\n", "import hotswap\nADDRESS = '127.0.0.1:0'\n"))
+    program.start(app="asgi2", asgi_lifespan="off")
     assert program.get("/").body == b"two calls"
     assert program.stop() == 0
 
 
 @pytest.mark.parametrize(
-    ("options", "text", "says"),
+    ("options", "app", "says"),
     [
-        (["-w", "2", "--no-preload"], ASGI_MODULE, "is an ASGI application, and worker_class = 'hotswap', the default"),
-        (["-k", "asgi", "--no-preload"], WSGI_MODULE, r"is a WSGI application, and worker_class = 'asgi'"),
-        (["-k", "gthread"], ASGI_MODULE, r"worker_class = 'gthread' \(command line\) serves WSGI"),
-        (["--check-config", "-k", "gthread"], ASGI_MODULE, r"worker_class = 'gthread' \(command line\) serves WSGI"),
-        (["-k", "gthreat"], WSGI_MODULE, r"worker_class = 'gthreat' \(command line\) cannot be loaded"),
+        (["-w", "2", "--no-preload"], "asgi", "is an ASGI application, and worker_class = 'hotswap', the default"),
+        (["-k", "asgi", "--no-preload"], "plain", r"is a WSGI application, and worker_class = 'asgi'"),
+        (["-k", "gthread"], "asgi", r"worker_class = 'gthread' \(command line\) serves WSGI"),
+        (["--check-config", "-k", "gthread"], "asgi", r"worker_class = 'gthread' \(command line\) serves WSGI"),
+        (["-k", "gthreat"], "plain", r"worker_class = 'gthreat' \(command line\) cannot be loaded"),
     ],
 )
-def test_errors_of_hotswap_run(program: Program, options: list[str], text: str, says: str) -> None:
+def test_errors_of_hotswap_run(program: Program, options: list[str], app: str, says: str) -> None:
     """Also where the application is loaded in the workers: it is the reason why the boot fails."""
-    run(program, *options, text=text, ready=False)
+    run(program, *options, app=app, ready=False)
     assert program.wait_status() == 1
     program.wait_for(says)
     assert "Traceback" not in program.text()
@@ -277,7 +261,7 @@ def test_a_startup_that_fails_fails_the_restart(program: Program, worker_class: 
     """It is a part of loading: the version before serves on, and the reason is told."""
     start(program, worker_class)
     before = workers(program)
-    program.deploy(text=ASGI.replace('say("startup in", os.getpid())', 'raise RuntimeError("no database")'))
+    program.deploy(below=("startups.choose", "fails"))
     command = restart(program)
     assert command.returncode == 1
     assert "startup failed (ASGI lifespan)" in command.stderr
@@ -289,15 +273,8 @@ def test_a_startup_that_fails_fails_the_restart(program: Program, worker_class: 
 
 @pytest.mark.parametrize("worker_class", ASGI_CLASSES)
 def test_a_startup_that_takes_long_holds_the_restart_up(program: Program, worker_class: str) -> None:
-    """Nobody accepts for the new version, and the old one answers, until it is complete in every worker."""
-    waits = """
-    if os.path.exists("slow"):
-        say("waiting in", os.getpid())
-        while not os.path.exists("go"):
-            await asyncio.sleep(0.01)
-"""
-    text = ASGI.replace('    say("startup in", os.getpid())\n', waits + '    say("startup in", os.getpid())\n')
-    start(program, worker_class, text=text)
+    """No worker of the new version accepts, and the old one answers, until it is complete in every worker."""
+    start(program, worker_class, below=("startups.choose", "waits_for_go"))
     (program.folder / "slow").touch()
     program.deploy(version="2")
     program.hup()
@@ -312,8 +289,7 @@ def test_a_startup_that_takes_long_holds_the_restart_up(program: Program, worker
 @pytest.mark.parametrize("worker_class", ASGI_CLASSES)
 def test_an_application_without_lifespan(program: Program, worker_class: str) -> None:
     """As Django's: it raises an exception for what it does not know, and is served."""
-    raises = 'raise ValueError("only http")'
-    start(program, worker_class, text=ASGI.replace("await lifespan(receive, send)\n        return", raises))
+    start(program, worker_class, below=("startups.choose", "is_unknown"))
     assert program.get("/version").body == b"1"
     program.restart()
     assert program.get("/version").status == 200
@@ -322,10 +298,7 @@ def test_an_application_without_lifespan(program: Program, worker_class: str) ->
 
 def test_a_class_of_ones_own(program: Program) -> None:
     """Made from uvicorn's worker, as its documentation says; here one that calls no startup."""
-    own = "from uvicorn_worker import UvicornWorker\n"
-    own += "class Own(UvicornWorker):\n    CONFIG_KWARGS = {'lifespan': 'off'}\n"
-    text = ASGI.replace("import hotswap\n", "import hotswap\n" + own)
-    program.start(text=text.replace("**SETTINGS)", "worker_class=Own, **SETTINGS)"))
+    program.start(app="asgi", worker_class="tests.apps.uvicorn_workers.WithoutLifespan")
     assert program.get("/version").headers["server"] == "uvicorn"
     program.restart()
     assert program.get("/version").status == 200
@@ -336,7 +309,7 @@ def test_a_class_of_ones_own(program: Program) -> None:
 @pytest.mark.parametrize("worker_class", [*ASGI_CLASSES, "uvicorn_worker.UvicornH11Worker"])
 def test_a_first_request_on_its_way(program: Program, worker_class: str) -> None:
     """A client that has connected, and asks only when the worker leaves already, is answered."""
-    start(program, worker_class, workers=1, text=ASGI)
+    start(program, worker_class, workers=1)
     (worker,) = workers(program)
     with connect(program.address) as client:
         program.get("/version")  # accepted after the other one
@@ -351,7 +324,8 @@ def test_a_first_request_on_its_way(program: Program, worker_class: str) -> None
 @pytest.mark.parametrize("worker_class", ["gthread", "asgi", UVICORN])
 def test_an_idle_connection_is_answered_once_more(program: Program, worker_class: str) -> None:
     """As the engine does where it cannot hand over: the answer says that it is the last."""
-    start(program, worker_class, workers=1, text=WSGI if worker_class == "gthread" else ASGI)
+    # gunicorn's own keepalive is 2 s, and the successor may take longer to boot.
+    start(program, worker_class, workers=1, keepalive=75)
     (worker,) = workers(program)
     with connect(program.address) as client:
         client.sendall(request("/version"))

@@ -1,4 +1,4 @@
-"""Who has how many connections: nobody is crowded for long, and who is stuck keeps no idle ones."""
+"""How many connections each worker has: none is crowded for long, and one that is stuck keeps no idle ones."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 
 import pytest
 
-from hotswap.system.scoreboard import Scoreboard
+from hotswap.scoreboard import Scoreboard
 from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
 from tests.harness import Program
 from tests.restart.clusters import settle, wait_workers
+from tests.restart.gates import open_gate, wait_at
 from tests.restart.test_load import assert_nobody_noticed
 from tests.traffic import Traffic
 
@@ -26,7 +27,7 @@ def connections(program: Program) -> list[int]:
 
 
 def fair(program: Program, number: int) -> bool:
-    """Whether all have some, and nobody more than twice as many as another."""
+    """Whether all have some, and no worker more than twice as many as another."""
     counts = connections(program)
     return len(counts) == number and sum(counts) == CLIENTS and max(counts) <= 2 * min(counts)
 
@@ -34,7 +35,7 @@ def fair(program: Program, number: int) -> bool:
 @pytest.mark.parametrize("kind", ["keep-alive", "idle"])
 @pytest.mark.parametrize("number", [2, 4])
 def test_no_worker_has_twice_the_connections_of_another(program: Program, number: int, kind: str) -> None:
-    """Not for long, whoever accepted them; after a restart, and after workers were added and taken away."""
+    """Not for long, whichever worker accepted them; after a restart, and after workers were added and taken away."""
     program.start(workers=number)
     with Traffic(program.address, {kind: CLIENTS}, seconds=60) as traffic:
         eventually(lambda: fair(program, number), "unfair after the start")
@@ -56,12 +57,12 @@ def test_a_worker_without_a_free_thread_keeps_nothing_idle(program: Program) -> 
         for client in clients:
             client.sendall(request("/"))
             assert read_answer(client).status == 200
-        busy.sendall(request("/slow/5"))
-        program.wait_for("slow 5 began")
+        busy.sendall(request("/gated/go"))
+        wait_at(program, "go")
         eventually(lambda: sorted(connections(program)) == [1, 12], "the idle ones move to the worker that is free")
         for client in [*clients, stack.enter_context(connect(program.address))]:
-            client.settimeout(1)
             client.sendall(request("/"))
             assert read_answer(client).status == 200
+        open_gate(program, "go")
         assert read_answer(busy).status == 200
     assert program.stop() == 0

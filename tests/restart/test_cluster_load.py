@@ -1,4 +1,4 @@
-"""The promise with forked workers: restarts, and workers that come and go, and nobody notices."""
+"""The promise with forked workers: restarts, and workers that come and go, and no client notices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.eventually import eventually
 from tests.harness import Program
-from tests.restart.clusters import serving, settle, wait_workers, with_hooks, workers
+from tests.restart.clusters import serving, settle, wait_workers, workers
 from tests.restart.test_load import CLIENTS, assert_nobody_noticed
 from tests.traffic import Traffic
 
@@ -49,7 +49,7 @@ def test_max_requests_closes_nothing(program: Program, number: int) -> None:
 
 
 def test_more_and_fewer_workers_under_load(program: Program) -> None:
-    """TTIN and TTOU change how many there are; whoever goes hands its connections to the others."""
+    """TTIN and TTOU change how many workers there are; one that goes hands its connections to the others."""
     program.start(workers=2)
     with Traffic(program.address, {"keep-alive": 8, "one-shot": 2, "idle": 4}, seconds=60) as traffic:
         for number, how_many in [(signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1), (signal.SIGTTIN, 2)]:
@@ -82,7 +82,7 @@ LOST_WITH_IT = {"reset", "reset_mid_answer", "reset_after_answer", "closed_witho
 
 
 def test_kill_9_of_workers_under_load(program: Program) -> None:
-    """Only what the killed worker was serving fails; nobody is refused, what waits in the accept queue is served."""
+    """Only what the killed worker was serving fails; no client is refused, what waits in the accept queue is served."""
     program.start(workers=2)
     clients = {"one-shot": 6, "keep-alive": 4}
     kills = 4
@@ -104,19 +104,9 @@ def test_kill_9_of_workers_under_load(program: Program) -> None:
     assert program.stop() == 0
 
 
-SLOW_TO_BEGIN = """
-import select
-
-def post_worker_init(worker):
-    print("begin", flush=True)
-    select.select([], [], [], 0.2)
-    print("begun", flush=True)
-"""
-
-
 def test_rolling_replacement_by_age(program: Program) -> None:
     """workers_lifetime: they are replaced all the time, one after the other, and as many as there should be serve."""
-    program.start(text=with_hooks(SLOW_TO_BEGIN, "post_worker_init"), workers=2, workers_lifetime=1)
+    program.start(post_worker_init="tests.apps.hooks.begins_slowly", workers=2, workers_lifetime=1)
     ready = program.mark()
     numbers = []
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.asking import connect, read_answer, request
-from tests.eventually import eventually
+from tests.eventually import DEADLINE, eventually
 from tests.harness import Program
 from tests.processes import alive, arguments, descendants, descriptors, look
-from tests.restart.clusters import settle, wait_workers, with_hooks, workers
+from tests.restart.clusters import settle, wait_workers, workers
 
 
 def titles(program: Program) -> list[str]:
@@ -23,7 +23,7 @@ def titles(program: Program) -> list[str]:
 
 
 def test_workers_answer_and_the_server_process_does_not(program: Program) -> None:
-    """Who is there, by name; requests are answered by workers only, and both get some."""
+    """Which processes are there, by name; requests are answered by workers only, and both get some."""
     program.start(workers=2)
     where = [program.url, "worker 1", "worker 2"]
     assert titles(program) == [f"hotswap: app gen 1 [serving] {place}" for place in where]
@@ -59,36 +59,21 @@ def test_a_worker_killed_by_a_signal_without_a_name(program: Program) -> None:
     assert program.stop() == 0
 
 
-HANGS_IF_ASKED = """
-def post_worker_init(worker):
-    if os.path.exists("hang"):
-        signal.pause()
-"""
-
-
 def test_a_worker_that_hangs_while_it_loads(program: Program) -> None:
     """After boot_timeout it is ended, and the next one is tried: its seat is not lost."""
-    text = with_hooks("import signal\n" + HANGS_IF_ASKED, "post_worker_init")
-    program.start(text=text, workers=2, boot_timeout=2)
+    program.start(post_worker_init="tests.apps.hooks.hangs_if_asked", workers=2, boot_timeout=4)
     (program.folder / "hang").touch()
     victim, other = workers(program)
     program.send(signal.SIGKILL, victim)
-    hanging = program.wait_for(r"worker \d \(pid (\d+)\) has not loaded within boot_timeout = 2 s")[1]
+    hanging = program.wait_for(r"worker \d \(pid (\d+)\) has not loaded within boot_timeout = 4 s")[1]
     (program.folder / "hang").unlink()
     assert other in wait_workers(program, 2, without=(victim, int(hanging)))
     assert program.stop() == 0
 
 
-FAILS_IF_ASKED = """
-def post_worker_init(worker):
-    if os.path.exists("broken"):
-        raise RuntimeError("cannot begin")
-"""
-
-
 def test_one_that_dies_again_and_again(program: Program) -> None:
     """It is replaced with growing delay, the others serve on, and once it is mended all is well."""
-    program.start(text=with_hooks(FAILS_IF_ASKED, "post_worker_init"), workers=2)
+    program.start(post_worker_init="tests.apps.hooks.fails_if_asked", workers=2)
     (program.folder / "broken").touch()
     victim, other = workers(program)
     program.send(signal.SIGKILL, victim)
@@ -106,7 +91,7 @@ def test_a_worker_that_is_stuck_is_killed(program: Program) -> None:
     victim, other = workers(program)
     program.send(signal.SIGSTOP, victim)
     program.wait_for(rf"worker \d \(pid {victim}\) gave no heartbeat for timeout = 1 s")
-    # By us: whoever reads that need not look for what has eaten the memory.
+    # By us: the line must not send its reader looking for the kernel's out-of-memory killer.
     program.wait_for(rf"pid {victim}\) was killed by SIGKILL\n")
     assert other in wait_workers(program, 2, without=(victim,))
     assert program.stop() == 0
@@ -163,7 +148,7 @@ def test_signals_for_the_server_process_do_no_harm_to_workers(program: Program) 
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_kill_9_of_the_server_process(program: Program, busy: bool) -> None:
-    """Its workers finish what they serve and leave; nobody is left on the port."""
+    """Its workers finish what they serve and leave; no process is left on the port."""
     program.start(workers=2)
     first = workers(program)
     with connect(program.address) as client, connect(program.address) as idle:
@@ -182,9 +167,7 @@ def test_kill_9_of_the_server_process(program: Program, busy: bool) -> None:
 
 def test_kill_9_while_workers_load(program: Program) -> None:
     """A worker that hangs in its hook or import dies with its parent: it would keep the port."""
-    hangs = "def post_fork(arbiter, worker):\n    print('hanging', flush=True)\n    import threading\n"
-    hangs += "    threading.Event().wait()\n"
-    program.start(text=with_hooks(hangs, "post_fork"), workers=2, ready=False)
+    program.start(post_fork="tests.apps.hooks.hangs_at_fork", workers=2, ready=False)
     program.wait_for("(?s)hanging.*hanging")
     left = [process.pid for process in descendants(program.pid)]
     assert len(left) == 2
@@ -236,7 +219,7 @@ def test_a_lost_successor(program: Program) -> None:
 
 
 def test_suspend_means_everybody(program: Program) -> None:
-    """TSTP stops the workers too; after CONT all go on, and nobody is killed for the heartbeats it could not give."""
+    """TSTP stops the workers too; after CONT all go on, and none is killed for the heartbeats it could not give."""
     program.start(workers=2, timeout=1)
     before = workers(program)
     program.send(signal.SIGTSTP)
@@ -247,6 +230,7 @@ def test_suspend_means_everybody(program: Program) -> None:
         with pytest.raises(TimeoutError):  # much longer than `timeout`
             read_answer(client)
         os.kill(program.pid, signal.SIGCONT)
+        client.settimeout(DEADLINE)
         assert b"waited 2.5" in read_answer(client).body
     assert workers(program) == before
     assert program.stop() == 0
@@ -263,7 +247,7 @@ def kinds(pid: int) -> list[str]:
 
 
 def test_nothing_piles_up(program: Program) -> None:
-    """After ten restarts, and after workers were replaced, nobody has a descriptor more than after one."""
+    """After ten restarts, and after workers were replaced, no process has a descriptor more than after one."""
     program.start(workers=2)
     program.restart()
     settle(program)
@@ -285,7 +269,7 @@ def test_nothing_piles_up(program: Program) -> None:
 
 
 def test_logs_are_reopened_in_workers(program: Program) -> None:
-    """After logrotate the access log goes on in a new file, whoever answers."""
+    """After logrotate the access log goes on in a new file, whichever worker answers."""
     log = program.folder / "access.log"
     program.start(workers=2, accesslog=str(log))
     log.rename(program.folder / "access.log.1")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
+import json
 import os
 import re
-import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hotswap.alarms import choose
+from hotswap.dev.file_events import choose
 from hotswap.errors import SettingError
 from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
-from tests.harness import PLAIN, ROOT, Program
+from tests.harness import ROOT, Program
 from tests.traffic import Traffic
 
-GOOD = PLAIN.read_text()
-IMPORT = "import hotswap\n"
-#: hotswap itself is on the programs' sys.path, and whoever runs the tests may be working on it.
+#: hotswap itself is on the programs' sys.path, and the developer may be working on it while the tests run.
 WATCH: dict[str, Any] = {"reloader_interval": 0.05, "exclude_patterns": [f"{ROOT}/*"]}
 #: Seconds between two looks: what is noticed then was not noticed by looking.
 NEVER = 3600.0
@@ -33,17 +29,8 @@ def answers(program: Program, version: str) -> None:
     eventually(lambda: program.get("/version").body == version.encode(), f"version {version} does not answer")
 
 
-def below(lines: str) -> str:
-    """The good program with these lines below its `import hotswap`."""
-    return GOOD.replace(IMPORT, IMPORT + lines)
-
-
-def above(lines: str) -> str:
-    """The good program with these lines above its `import hotswap`."""
-    return GOOD.replace(IMPORT, lines + IMPORT)
-
-
 # A changed file
+
 
 @pytest.mark.parametrize("settings", [{"debug": True}, {"reload": True}, {"reload": True, "workers": 2}])
 def test_a_saved_file_is_a_hot_restart(program: Program, settings: dict[str, Any]) -> None:
@@ -68,12 +55,21 @@ def test_the_command_line(program: Program) -> None:
     answers(program, "2")
 
 
+@pytest.mark.parametrize("settings", [{"debug": True, **WATCH}, {"reload": True, **WATCH}, {}])
+def test_guards_against_a_second_start(program: Program, settings: dict[str, Any]) -> None:
+    """`if is_running_from_reloader():` around what is to be started once: every generation serves."""
+    program.start(**settings)
+    for _ in range(2):
+        assert ("WERKZEUG_RUN_MAIN" in json.loads(program.get("/env").body)) == bool(settings)
+        program.restart()
+    assert program.text().count("its PIN is") == (3 if "debug" in settings else 0)
+
+
 def test_a_module_that_is_imported(program: Program) -> None:
     """Not only the script, and not only at the first change."""
     module = program.folder / "module.py"
     program.write(module, "VERSION = 'one'\n")
-    text = GOOD.replace('VERSION = "1"', "from module import VERSION as VERSION")
-    program.start(text=text, debug=True, **WATCH)
+    program.start(below="reloading.has_version_of_module", debug=True, **WATCH)
     for version in ("two", "three"):
         program.write(module, f"VERSION = '{version}'\n")
         answers(program, version)
@@ -98,12 +94,6 @@ def test_many_saves_are_few_restarts(program: Program) -> None:
     assert program.serving_generation <= 3
 
 
-WAITS = below(
-    "import sys\nif hotswap.generation == 2:\n    print('booting', flush=True)\n"
-    "    while not os.path.exists('go'):\n        select.select([], [], [], 0.01)\n"
-)
-
-
 @pytest.mark.parametrize("interval", [WATCH["reloader_interval"], NEVER])
 def test_a_save_while_the_successor_boots(program: Program, interval: float) -> None:
     """What it has read already is old by the time it serves: that save makes one more restart.
@@ -111,11 +101,11 @@ def test_a_save_while_the_successor_boots(program: Program, interval: float) -> 
     With an interval that never ends it is the predecessor's last look that finds it.
     """
     settings = {**WATCH, "reloader_interval": interval, "reload_engine": "poll"}
-    program.start(text=WAITS, reload=True, **settings)
+    program.start(below=("gates.until_go", 2), reload=True, **settings)
     program.wait_for("watching files")
     program.hup()
-    program.wait_for("booting")
-    program.deploy(text=GOOD, version="2")
+    program.wait_for("hanging")
+    program.deploy(below=[], version="2")
     (program.folder / "go").touch()
     answers(program, "2")
 
@@ -130,6 +120,7 @@ def test_nothing_is_watched_without_being_asked(program: Program) -> None:
 
 
 # Which files
+
 
 @pytest.mark.parametrize("setting", ["extra_files", "reload_extra_files"])
 def test_extra_files(program: Program, setting: str) -> None:
@@ -160,7 +151,7 @@ def test_excluded_files(program: Program) -> None:
     module = program.folder / "generated.py"
     program.write(module, "VALUE = 1\n")
     settings = {**WATCH, "exclude_patterns": [f"{ROOT}/*", "*/generated.py"]}
-    program.start(text=below("import generated\n"), reload=True, **settings)
+    program.start(below=("boots.imports", "generated"), reload=True, **settings)
     program.wait_for("watching files")
     program.write(module, "VALUE = 2\n")
     program.deploy(version="2")
@@ -169,45 +160,59 @@ def test_excluded_files(program: Program) -> None:
     assert str(module) not in program.text()
 
 
-@pytest.mark.parametrize("package", ["watchdog", "inotify"])
-def test_the_kernels_word(program: Program, package: str) -> None:
-    """With one of these packages a change is noticed at once, however long the interval."""
-    pytest.importorskip(package)
-    where = Path(str(importlib.import_module(package).__file__)).parent.parent
-    how = "reloader_type" if package == "watchdog" else "reload_engine"
-    settings: dict[str, Any] = {**WATCH, "reloader_interval": NEVER, how: package}
-    program.start(reload=True, environ={"PYTHONPATH": f"{ROOT}:{where}"}, **settings)
-    program.wait_for(rf"watching files \({package}\)")
+@pytest.mark.parametrize("asked", [{}, {"reloader_type": "watchdog"}, {"reload_engine": "inotify"}])
+def test_the_kernels_word(program: Program, asked: dict[str, str]) -> None:
+    """With watchfiles a change is noticed at once, however long the interval; in each generation."""
+    program.start(reload=True, **{**WATCH, "reloader_interval": NEVER, **asked})
+    for version in ("2", "3"):
+        program.wait_for(rf"gen={int(version) - 1} .*watching files \(watchfiles\)")
+        program.deploy(version=version)
+        answers(program, version)
+
+
+def test_the_kernels_word_of_another_folder(program: Program) -> None:
+    """The modules of a folder that was not watched from the beginning."""
+    folder = program.folder / "late"
+    folder.mkdir()
+    (folder / "colorsys.py").write_text("VALUE = 0\n")
+    program.start(reload=True, **{**WATCH, "reloader_interval": NEVER})
+    program.wait_for("watching files")
+    program.deploy(below=[("paths.first", str(folder)), "reloading.divides_by_value"])
+    program.wait_for("restart failed, generation 1 serves on: (.*\n)*?.*ZeroDivisionError")
+    # It is watched from the next look on, which another change causes.
+    mark = program.mark()
     program.deploy(version="2")
+    program.wait_for("restart failed, generation 1 serves on", since=mark)
+    program.write(folder / "colorsys.py", "VALUE = 1\n")
     answers(program, "2")
 
 
 def test_a_package_that_does_not_work(program: Program) -> None:
     """The kernel has no inotify left, or the package is for another Python: the watch looks every interval."""
-    (program.folder / "watchdog").mkdir()
-    (program.folder / "watchdog" / "__init__.py").write_text("")
-    program.start(reload=True, reloader_type="watchdog", **WATCH)
-    program.wait_for("watchdog does not work here .*No module named 'watchdog.events'")
+    (program.folder / "watchfiles").mkdir()
+    (program.folder / "watchfiles" / "__init__.py").write_text("")
+    program.start(reload=True, **WATCH)
+    program.wait_for("watchfiles does not work here .*module 'watchfiles' has no attribute 'watch'")
     program.deploy(version="2")
     answers(program, "2")
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for by name it is an error; left to itself the watch looks every interval."""
-    monkeypatch.setitem(sys.modules, "watchdog", None)
-    monkeypatch.setitem(sys.modules, "inotify", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert choose("auto", None) == choose("auto", "auto") == choose("auto", "stat") == "poll"
     for arguments in (("inotify", None), ("poll", "watchdog")):
-        with pytest.raises(SettingError, match="pip install"):
+        with pytest.raises(SettingError, match=r"pip install hotswap\[dev\]"):
             choose(*arguments)
 
 
 # Broken code
 
-def broken(program: Program, text: str, says: str) -> None:
-    """Deploys a text that cannot work, and waits until that is known."""
+
+def broken(program: Program, says: str, **deploy: Any) -> None:
+    """Deploys what cannot work, and waits until that is known."""
     mark = program.mark()
-    program.deploy(text=text, version="2")
+    program.deploy(**deploy, version="2")
     program.wait_for("restart failed, generation 1 serves on", since=mark)
     program.wait_for(re.escape(says), since=mark)
     assert program.get("/version").body == b"1"
@@ -216,12 +221,12 @@ def broken(program: Program, text: str, says: str) -> None:
 def test_the_old_version_answers_while_the_new_one_is_broken(program: Program) -> None:
     """The traceback is printed, a second broken save too, and the mended file is served at once."""
     program.start(debug=True, **WATCH)
-    broken(program, "def broken(:\n", "SyntaxError")
-    broken(program, above("import not_there\n"), "No module named 'not_there'")
-    broken(program, below("raise RuntimeError('broken')\n"), "RuntimeError: broken")
-    program.deploy(text=GOOD, version="4")
+    broken(program, "SyntaxError", text="def broken(:\n")
+    broken(program, "No module named 'not_there'", app="plain", above=("boots.imports", "not_there"))
+    broken(program, "ZeroDivisionError", above=[], below="boots.divides")
+    program.deploy(below=[], version="4")
     answers(program, "4")
-    assert program.serving_generation == 2
+    program.wait_generation(2)
 
 
 MENDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
@@ -249,8 +254,7 @@ def test_what_was_mended_may_be_another_file(program: Program, name: str) -> Non
     program.start(reload=True, **WATCH)
     program.wait_for("watching files")
     late.write_text(text)
-    finds = f"import sys\nsys.path.insert(0, {str(late.parent)!r})\n"
-    broken(program, below(f"{finds}import colorsys\n1 / vars(colorsys).get('VALUE', 1)\n"), says)
+    broken(program, says, below=[("paths.first", str(late.parent)), "reloading.divides_by_value"])
     mend(late)
     answers(program, "2")
 
@@ -258,27 +262,12 @@ def test_what_was_mended_may_be_another_file(program: Program, name: str) -> Non
 def test_a_missing_module_is_made(program: Program) -> None:
     """To save the file that uses it first, and then the one that is used, is what editors do as well."""
     program.start(reload=True, **WATCH)
-    broken(program, above("import made_later\n"), "No module named 'made_later'")
+    broken(program, "No module named 'made_later'", above=("boots.imports", "made_later"))
     (program.folder / "made_later.py").write_text("")
     answers(program, "2")
 
 
 # The debugger
-
-RAISES = textwrap.dedent(
-    """
-    import hotswap, flask
-    app = flask.Flask(__name__)
-    SETTINGS = {}
-
-    @app.get("/")
-    def home():
-        raise RuntimeError("shown in the browser")
-
-    if __name__ == "__main__":
-        hotswap.serve(app, "127.0.0.1:0", **SETTINGS)
-    """
-)
 
 
 def test_the_debugger(program: Program) -> None:
@@ -286,7 +275,7 @@ def test_the_debugger(program: Program) -> None:
 
     After a restart the PIN is the same: the browser is still trusted.
     """
-    program.start(text=RAISES, debug=True, **WATCH)
+    program.start(app="raising", debug=True, **WATCH)
     for _ in range(2):
         page = program.get("/")
         assert page.status == 500
@@ -306,7 +295,7 @@ def ask_as(program: Program, name: str) -> bytes:
 
 def test_the_debugger_trusts_only_the_servers_names(program: Program) -> None:
     """A page from elsewhere that reaches us under another name (DNS rebinding) gets a traceback and no console."""
-    program.start(text=RAISES, debug=True, **WATCH)
+    program.start(app="raising", debug=True, **WATCH)
     assert b"EVALEX = true" in ask_as(program, "localhost")
     assert b"EVALEX = true" in ask_as(program, "127.0.0.1")
     assert b"EVALEX = false" in ask_as(program, "evil.example")
@@ -315,7 +304,7 @@ def test_the_debugger_trusts_only_the_servers_names(program: Program) -> None:
 @pytest.mark.parametrize("settings", [{"use_evalex": False}, {"workers": 2}])
 def test_a_debugger_that_runs_no_code(program: Program, settings: dict[str, Any]) -> None:
     """Tracebacks only: where it was told so, and among workers, where the next request is another process's."""
-    program.start(text=RAISES, debug=True, **settings, **WATCH)
+    program.start(app="raising", debug=True, **settings, **WATCH)
     assert b"EVALEX = false" in program.get("/").body
     assert program.get("/console").status == 404
     assert "PIN" not in program.text()
@@ -324,7 +313,7 @@ def test_a_debugger_that_runs_no_code(program: Program, settings: dict[str, Any]
 @pytest.mark.parametrize("settings", [{"reload": True, **WATCH}, {}])
 def test_no_debugger_without_debug(program: Program, settings: dict[str, Any]) -> None:
     """Watching files alone shows no traceback to clients, and opens no console."""
-    program.start(text=RAISES, **settings)
+    program.start(app="raising", **settings)
     assert b"shown in the browser" not in program.get("/").body
     assert program.get("/console").status == 404
     assert "PIN" not in program.text()

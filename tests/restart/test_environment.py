@@ -5,36 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.commanding import hotswap
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 from tests.processes import descriptors
-
-GOOD = PLAIN.read_text()
-IMPORT = "import hotswap\n"
-MAIN = 'if __name__ == "__main__":\n'
-
-
-def above(lines: str, text: str = GOOD) -> str:
-    """The good program with these lines above its `import hotswap`."""
-    return text.replace(IMPORT, lines + IMPORT)
-
-
-def below(lines: str, text: str = GOOD) -> str:
-    """The good program with these lines below its `import hotswap`."""
-    return text.replace(IMPORT, IMPORT + lines)
-
-
-def route(name: str, expression: str, text: str = GOOD) -> str:
-    """The good program with one more path, which answers with the value of an expression as JSON."""
-    return text.replace(
-        MAIN, f"ROUTES[{name!r}] = lambda environ, rest: iter([json.dumps({expression}).encode()])\n" + MAIN
-    )
 
 
 def ask(program: Program, path: str) -> Any:
@@ -60,12 +38,8 @@ def values(program: Program, names: str) -> list[str | None]:
 
 def test_what_the_application_changed_is_not_passed_on(program: Program) -> None:
     """The successor gets what the operator gave, to the letter: changed, added and deleted variables as they were."""
-    changes = (
-        "if hotswap.generation == 1:\n"
-        "    os.environ['A'] = 'changed'\n    os.environ['C'] = 'added'\n    del os.environ['B']\n"
-    )
     given = {"A": "with = and\nlines", "B": "deleted", "D": "\udcff\u20ac"}
-    program.start(environ=given, text=below(changes))
+    program.start(environ=given, below="environment.changes")
     first = environment(program)
     assert values(program, "ABC") == ["changed", None, "added"]
     for _ in range(2):
@@ -75,23 +49,19 @@ def test_what_the_application_changed_is_not_passed_on(program: Program) -> None
 
 def test_a_dotenv_file_is_read_anew_by_each_generation(program: Program) -> None:
     """load_dotenv() sets only what is not there: so what it set must not be there in the successor."""
-    load = (
-        "for line in open('.env'):\n"
-        "    name, _, value = line.strip().partition('=')\n    os.environ.setdefault(name, value)\n"
-    )
     (program.folder / ".env").write_text("A=1\nB=1\n")
-    program.start(text=below(load), environ={"B": "the operator's"})
+    program.start(below="environment.loads_dotenv", environ={"B": "the operator's"})
     assert values(program, "AB") == ["1", "the operator's"]
     (program.folder / ".env").write_text("A=2\nB=2\n")
     program.restart()
     assert values(program, "AB") == ["2", "the operator's"]
 
 
-@pytest.mark.parametrize("place", [above, below])
-def test_a_title_does_not_destroy_the_environment(program: Program, place: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("place", ["above", "below"])
+def test_a_title_does_not_destroy_the_environment(program: Program, place: str) -> None:
     """setproctitle writes over /proc/self/environ, also where the program calls it before it imports hotswap."""
-    title = "import setproctitle\nsetproctitle.setproctitle('mine')\n"
-    program.start(text=place(title), environ={"A": "1"})
+    steps: dict[str, Any] = {place: "early.sets_title"}
+    program.start(environ={"A": "1"}, **steps)
     first = environment(program)
     assert b"A=1" not in Path(f"/proc/{program.pid}/environ").read_bytes()
     for _ in range(2):
@@ -109,17 +79,18 @@ def test_files_are_read_again_at_each_restart(program: Program) -> None:
     file.write_text("A=file\nB=file\nC=file\n")
     (folder / "D").write_text("directory\n")
     (folder / "E").write_text("directory\n")
-    program.start(environ={"A": "first", "D": "first"}, env_file=str(file), envdir=str(folder))
+    program.start(environ={"A": "first", "D": "first", "G": "g"}, env_file=str(file), envdir=str(folder))
     assert values(program, "ABCDEF") == ["file", "file", "file", "directory", "directory", None]
     file.write_text("A=changed\nC=file\nF=added\n")
     (folder / "E").unlink()
     program.restart()
     assert values(program, "ABCDEF") == ["changed", None, "file", "directory", None, "added"]
-    file.write_text("F=added\n")
+    file.write_text("F=added\nG=${G}more\n")
     (folder / "D").unlink()
     for _ in range(2):
         program.restart()
-        assert values(program, "ABCDEF") == ["first", None, None, "first", None, "added"]
+        # What is added to a variable is not added once more.
+        assert values(program, "ABCDEFG") == ["first", None, None, "first", None, "added", "gmore"]
     file.write_text("B=back\n")
     program.restart()
     assert values(program, "ABCDEF") == ["first", "back", None, "first", None, None]
@@ -128,17 +99,16 @@ def test_files_are_read_again_at_each_restart(program: Program) -> None:
 def test_the_files_are_there_from_the_first_line_of_the_successor(program: Program) -> None:
     """Its modules read the environment when they are imported."""
     (program.folder / "app.env").write_text("A=1\n")
-    text = route("imported", "IMPORTED", above("IMPORTED = os.environ.get('A')\n"))
-    program.start(env_file="app.env", text=text)
+    program.start(env_file="app.env", above="early.notes_how_it_was_started")
     (program.folder / "app.env").write_text("A=2\n")
     program.restart()
-    assert ask(program, "/imported") == "2"
+    assert ask(program, "/started")["variables"]["A"] == "2"
 
 
 def test_a_relative_env_file_after_the_application_has_changed_the_directory(program: Program) -> None:
     """A path is meant from where the server was started, at every restart."""
     (program.folder / "app.env").write_text("A=1\n")
-    program.start(text=below("@hotswap.on('ready')\ndef leave(server): os.chdir('/')\n"), env_file="app.env")
+    program.start(below="environment.leaves_its_directory", env_file="app.env")
     for value in ("2", "3"):
         program.write(program.folder / "app.env", f"A={value}\n")
         program.restart()
@@ -176,12 +146,12 @@ def test_chdir_and_pythonpath(program: Program) -> None:
     site, library = program.folder / "site", program.folder / "site" / "library"
     library.mkdir(parents=True)
     (library / "addition.py").write_text("VALUE = 'found'\n")
-    text = route("where", "[os.getcwd(), __import__('addition').VALUE]")
-    program.start(command=[program.python, "app.py"], text=text, chdir="site", pythonpath="library")
-    for _ in range(3):
-        assert ask(program, "/where") == [str(site), "found"]
-        program.restart()
-    assert ask(program, "/where") == [str(site), "found"]
+    program.start(command=[program.python, "app.py"], chdir="site", pythonpath="library")
+    for generation in (1, 2, 3):
+        assert ask(program, "/process")["directory"] == str(site)
+        assert ask(program, "/module/addition")["VALUE"] == "found"
+        if generation < 3:
+            program.restart()
 
 
 # --- the handoff and --graceful, by hand
@@ -203,7 +173,7 @@ HANDOFFS = {
 
 @pytest.mark.parametrize("name", HANDOFFS)
 def test_a_handoff_that_is_none(program: Program, name: str) -> None:
-    """Left over in somebody's environment: one error says which variable it is and what to do."""
+    """Left over in a user's environment: one error says which variable it is and what to do."""
     program.start(environ={"HOTSWAP_HANDOFF": HANDOFFS[name] or " "}, ready=False)
     assert program.wait_status() == 1
     assert program.text().count("Traceback") == 1
@@ -223,36 +193,32 @@ def test_a_handoff_that_is_none_with_hotswap_run(program: Program) -> None:
 
 def test_graceful_by_hand(program: Program) -> None:
     """Without a handoff it means nothing: generation 1, and the program does not see it."""
-    text = above("AT_START = list(sys.orig_argv)\n", above("import sys\n", route("arguments", "[AT_START, sys.argv]")))
-    program.start("--mine", "--graceful", text=text)
+    program.start("--mine", "--graceful", above="early.notes_how_it_was_started")
     assert program.get("/").headers["x-generation"] == "1"
-    script = str(program.script)
-    assert ask(program, "/arguments") == [[program.python, script, "--mine", "--graceful"], [script, "--mine"]]
-    program.restart()
-    assert ask(program, "/arguments") == [[program.python, script, "--mine", "--graceful"], [script, "--mine"]]
+    for _ in range(2):
+        started = [program.python, str(program.script), "--mine", "--graceful"]
+        assert ask(program, "/started")["orig_argv"] == started
+        assert ask(program, "/process")["arguments"] == ["--mine"]
+        program.restart()
 
 
 # --- descriptors
 
-LISTING = "import os; print(*(os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')[:-1]))"
-SPAWN = (
-    "import subprocess, sys\n"
-    f"LISTING = {LISTING!r}\n"
-    "def spawn():\n"
-    "    command = [sys.executable, '-c', LISTING]\n"
-    "    return subprocess.run(command, close_fds=False, stdout=subprocess.PIPE, text=True).stdout\n"
-)
-
 
 def test_nothing_leaks_into_subprocesses(program: Program) -> None:
-    """Whatever a program starts, while it boots or later, has standard input, output and error, and no more."""
-    program.start(text=route("spawned", "[BOOTING, spawn()]", below(SPAWN + "BOOTING = spawn()\n")))
-    for _ in range(3):
-        for listing in ask(program, "/spawned"):
-            links = listing.split()
+    """Whatever a program starts, while it boots or later, has standard input, output and error, and no more.
+
+    While a successor boots, its standard error is a pipe to its predecessor.
+    """
+    program.start(below="environment.spawns")
+    for generation in (1, 2, 3):
+        booting, later = (listing.split() for listing in ask(program, "/spawned"))
+        for links in (booting, later):
             assert links[0] == "/dev/null"
             assert links[1].startswith("pipe:")
-            assert links[2:] == [str(program.log)]
+            assert len(links) == 3
+        assert later[2] == str(program.log)
+        assert booting[2].startswith("pipe:") if generation > 1 else booting[2] == str(program.log)
         program.restart()
 
 
@@ -276,19 +242,9 @@ def test_without_standard_streams(program: Program, closed: str) -> None:
     assert program.stop() == 0
 
 
-FORKS = """
-import select
-CHILD = os.fork()
-if not CHILD:
-    while not os.path.exists('go'):
-        select.select([], [], [], 0.01)
-    os._exit(0)
-"""
-
-
 def test_a_forked_child_of_the_booting_successor(program: Program) -> None:
     """It holds copies of every descriptor, and keeps neither the restarts nor the end of a generation up."""
-    program.start(text=below(FORKS))
+    program.start(below="forks.until_go")
     for generation in (2, 3):
         program.restart()
         assert program.get("/").headers["x-generation"] == str(generation)
@@ -310,7 +266,7 @@ def test_the_directory_was_deleted_and_made_again(program: Program) -> None:
         shutil.rmtree(site)
         command = hotswap(program, "restart", str(program.serving_pid))
         assert command.returncode == 1
-        assert f"cannot start a successor (No such file or directory: {site})" in command.stderr
+        assert f"cannot start a successor (No such file or directory: {site}): put it back" in command.stderr
         site.mkdir()
         program.deploy(version=version)
         (site / "app.py").symlink_to(program.script)
@@ -322,7 +278,6 @@ def test_the_directory_was_deleted_and_made_again(program: Program) -> None:
 @pytest.mark.parametrize("script", ["app.py", "./site/../app.py", "../r1/app.py"])
 def test_a_program_that_changes_the_directory_before_the_import(program: Program, pwd: str, script: str) -> None:
     """os.chdir() at the top of a script: its relative name is still meant from where it was started."""
-    lines = "os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'site'))\n"
     release = program.folder / "r1"
     (release / "site").mkdir(parents=True)
     (release / "app.py").symlink_to(program.script)
@@ -331,11 +286,11 @@ def test_a_program_that_changes_the_directory_before_the_import(program: Program
         command=[program.python, script],
         folder=program.folder / "current",
         environ={"PWD": pwd.format(program.folder)},
-        text=route("where", "os.getcwd()", above(lines)),
+        above="early.enters_site",
     )
     for _ in range(2):
         program.restart()
-        assert ask(program, "/where") == str(release / "site")
+        assert ask(program, "/process")["directory"] == str(release / "site")
     started_in = pwd.format(program.folder) or str(release)
     assert program.text().count(f"{program.python} in {started_in}\n") == 2
 
@@ -351,10 +306,10 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_interpreter_options_survive(program: Program, way: str) -> None:
     """-X, -O, -m and -c are the program's start as much as its name is."""
-    text = route("flags", "[sys.flags.utf8_mode, sys.flags.optimize, sys.argv[1:]]", below("import sys\n"))
-    program.start("--mine", command=[program.python, *WAYS[way]], text=text)
+    program.start("--mine", command=[program.python, *WAYS[way]])
     for generation in (1, 2, 3):
-        assert ask(program, "/flags") == [1, 1, ["--mine"]]
+        found = ask(program, "/process")
+        assert (found["utf8_mode"], found["optimize"], found["arguments"]) == (1, 1, ["--mine"])
         assert program.get("/").headers["x-generation"] == str(generation)
         program.deploy(version=str(generation + 1))
         program.restart()
@@ -368,12 +323,12 @@ def test_an_executable_script(program: Program, line: str) -> None:
     script.write_text(f"{line}\n{RUN}\n")
     script.chmod(0o755)
     path = f"{Path(sys.executable).parent}:{program.environment({})['PATH']}"
-    text = route("flags", "[sys.prefix, sys.flags.optimize, sys.argv[1:]]", below("import sys\n"))
-    program.start("--mine", command=["./serve"], environ={"PATH": path}, text=text)
-    first = [sys.prefix, int(line.endswith("-O")), ["--mine"]]
-    assert ask(program, "/flags") == first
+    program.start("--mine", command=["./serve"], environ={"PATH": path})
+    first = ask(program, "/process")
+    assert (first["prefix"], first["optimize"]) == (sys.prefix, int(line.endswith("-O")))
+    assert first["arguments"] == ["--mine"]
     for version in ("2", "3"):
         program.deploy(version=version)
         program.restart()
         assert program.get("/version").body == version.encode()
-        assert ask(program, "/flags") == first
+        assert ask(program, "/process") == first

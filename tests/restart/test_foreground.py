@@ -1,18 +1,17 @@
-"""While files are watched, the process that was started stays in front: whoever waits for it waits for the server."""
+"""While files are watched, the process that was started stays in front: what waits for it waits for the server."""
 
 from __future__ import annotations
 
-import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hotswap.system.program import Origin, refusal
-from hotswap.system.program import Program as Started
+from tests.asking import connect, request
+from tests.eventually import eventually
 from tests.harness import ROOT, Program
-from tests.processes import descendants, descriptors
+from tests.processes import descendants
+from tests.restart.gates import open_gate, wait_at
 
 WATCH: dict[str, Any] = {"reload": True, "exclude_patterns": [f"{ROOT}/*"]}
 
@@ -22,7 +21,7 @@ def behind(program: Program) -> Program:
     """A server of generation 2, with generation 1 in front of it."""
     program.start(**WATCH)
     program.restart()
-    program.wait_for("gen=1 .*in front of the server")
+    program.wait_for("its process is the starter now")
     return program
 
 
@@ -33,7 +32,6 @@ def test_a_signal_to_it_stops_the_server(behind: Program, number: signal.Signals
     assert behind.wait_status() == 0
     assert behind.alive() == []
     behind.wait_for("gen=2 .*stopped")
-    assert "serve() returned retired" in behind.text()
 
 
 def test_ctrl_c_reaches_all_and_is_no_hammer(behind: Program) -> None:
@@ -43,6 +41,52 @@ def test_ctrl_c_reaches_all_and_is_no_hammer(behind: Program) -> None:
     assert behind.wait_status() == 0
     behind.wait_for("draining")
     assert "ending what still runs" not in behind.text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_on_its_way_to_the_front_stops_the_server(program: Program, number: signal.Signals) -> None:
+    """It has served and does not yet pass signals on: one that comes then is passed on all the same."""
+    program.start(**WATCH, below="gates.retired")
+    program.hup()
+    wait_at(program, "retired")
+    program.send(number, program.pid)
+    open_gate(program, "retired")
+    assert program.wait_status() == 0
+    assert program.alive() == []
+    program.wait_for("gen=2 .*stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_while_it_retires_stops_the_server(program: Program, number: signal.Signals) -> None:
+    """A page is open that is never through, and keeps generation 1: `docker stop` does not wait for it."""
+    program.start(**WATCH, graceful_timeout=1)
+    with connect(program.address) as client:
+        client.sendall(request("/gated/never"))
+        wait_at(program, "never")
+        program.restart()
+        program.send(number, program.pid)
+        assert program.wait_status() == 0
+    assert program.alive() == []
+    program.wait_for("gen=2 .*stopped")
+
+
+def test_a_late_signal_of_the_successor_does_not_stop_it(program: Program) -> None:
+    """Its SIGTERM was waited for in vain; when it comes after all, it is not a stop button's."""
+    program.start(**WATCH, below="gates.late_sigterm", graceful_timeout=1)
+    with connect(program.address) as client:
+        client.sendall(request("/gated/never"))
+        wait_at(program, "never")
+        program.hup()
+        wait_at(program, "late")
+        program.wait_for("its SIGTERM did not come: retiring all the same")
+        open_gate(program, "late")
+        program.wait_for("SIGTERM while retiring: already leaving")
+        mark = program.mark()
+        program.send(signal.SIGTERM, program.pid)
+        program.wait_for("SIGTERM passed on to generation 2", since=mark)
+        assert program.wait_status() == 0
+    assert "passed on" not in program.text()[:mark]
+    assert program.alive() == []
 
 
 def test_a_restart_is_passed_on(behind: Program) -> None:
@@ -55,19 +99,14 @@ def test_a_restart_is_passed_on(behind: Program) -> None:
     behind.wait_gone(*(behind.generations()[number] for number in (2, 3)))
     assert behind.alive() == [behind.pid, behind.serving_pid]
     # It is the parent of one of them only; none is left as a zombie of it.
-    assert [process.pid for process in descendants(behind.pid) if process.zombie] == []
-
-
-def test_it_holds_nothing(behind: Program) -> None:
-    """No listener, no exchange: what it held would keep an address taken, or clients waiting."""
-    sockets = [target for target in descriptors(behind.pid).values() if target.startswith("socket:")]
-    assert sockets == []
+    eventually(lambda: not [process for process in descendants(behind.pid) if process.zombie], "a zombie is left")
 
 
 def test_the_server_dies(behind: Program) -> None:
-    """There is nobody left to wait for."""
+    """Another generation serves at once."""
     behind.send(signal.SIGKILL, behind.serving_pid)
-    assert behind.wait_status() == 0
+    behind.wait_generation(3)
+    assert behind.get("/").headers["x-generation"] == "3"
 
 
 def test_without_watching_it_leaves(program: Program) -> None:
@@ -77,11 +116,15 @@ def test_without_watching_it_leaves(program: Program) -> None:
     assert program.settle() != program.pid
 
 
-def test_it_may_be_replaced_where_its_exit_would_end_the_server(tmp_path: Path) -> None:
-    """As pid 1 of a container, or as what supervisord has started: because it does not exit."""
-    program = Started("/usr/bin/python3", ("/usr/bin/python3", "app.py"), str(tmp_path), os.environ)
-    for origin in (Origin(1, 0, 1, {}), Origin(77, 2, 1, {"SUPERVISOR_ENABLED": "1"})):
-        assert refusal(program, origin)
-        assert not refusal(program, origin, stays=True)
-    starter = Origin(77, 2, 1, {"SERVER_STARTER_PORT": "80=3"})
-    assert "start_server" in refusal(program, starter, stays=True)
+def test_it_cannot_become_the_starter(program: Program) -> None:
+    """A deploy has removed the interpreter: the process stays as it is, and passes on what comes."""
+    program.start(below="faults.interpreter_is_pruned", stable_pid="on")
+    program.restart()
+    program.wait_for("cannot become the starter .*: staying as this process")
+    program.wait_for("gen=1 .*in front of the server")
+    program.send(signal.SIGHUP, program.pid)
+    program.wait_generation(3)
+    program.wait_for("gen=2 .*retired")
+    program.send(signal.SIGTERM, program.pid)
+    assert program.wait_status() == 0
+    assert program.alive() == []

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from tests.crowd import Crowd
 from tests.eventually import eventually
 from tests.harness import Program
+from tests.many_connections import ManyConnections
 from tests.restart.gunicorns import Gunicorn, assert_nobody_noticed
 
 RELOADS = 3
@@ -63,12 +63,12 @@ def test_ttin_and_ttou_under_load(gunicorn: Gunicorn) -> None:
 
 
 def test_many_idle_connections_outlive_the_only_worker(gunicorn: Gunicorn) -> None:
-    """With -w 1 nobody is there while one worker follows the other: connections wait in the exchange."""
+    """With -w 1 no worker is there while one follows the other: connections wait in the exchange."""
     gunicorn.start("--max-requests", "1000")
-    with Crowd(gunicorn.address, MANY) as crowd:
+    with ManyConnections(gunicorn.address, MANY) as clients:
         for recycled in (1, 2):
             while len(gunicorn.served()) <= recycled:
-                assert crowd.ask("/version") == {b"1": MANY}
-            assert crowd.stirred() == 0
-        assert crowd.ask("/version") == {b"1": MANY}
+                assert clients.get("/version") == {b"1": MANY}
+            assert clients.readable() == 0
+        assert clients.get("/version") == {b"1": MANY}
     assert gunicorn.stop() == 0

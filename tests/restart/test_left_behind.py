@@ -1,4 +1,4 @@
-"""What a generation that leaves must not get stuck with: connections, processor time, a scoreboard nobody reads."""
+"""What a generation that leaves must not be stuck with: connections, processor time, an unreadable scoreboard."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hotswap.system.scoreboard.layout import LAYOUT
+from hotswap.scoreboard.layout import LAYOUT
 from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
 from tests.harness import ROOT, Program
 from tests.processes import descriptors
-from tests.restart.gates import GOOD, IMPORT, below, open_gate, refused, wait_at
+from tests.restart.gates import open_gate, refused, wait_at
 
 
 def wait_for_the_listener_to_go(program: Program, pid: int) -> None:
@@ -24,8 +24,8 @@ def wait_for_the_listener_to_go(program: Program, pid: int) -> None:
 
 
 def test_a_request_that_outlives_the_successor(program: Program) -> None:
-    """Its connection has nobody to move to any more: it is answered, closed, and nobody waits for retire_timeout."""
-    program.start(text=below(""))
+    """Its connection has no process to move to any more: it is answered and closed, long before retire_timeout."""
+    program.start()
     with connect(program.address) as client:
         client.sendall(request("/gated/late"))
         wait_at(program, "late")
@@ -54,8 +54,8 @@ LARGE = HALF + b"".join(b"X-%d: %s\r\n" % (number, b"a" * 8000) for number in ra
     ("number", "head"), [(signal.SIGTERM, HALF), (signal.SIGHUP, LARGE)], ids=["draining", "retiring"]
 )
 def test_half_a_head_that_cannot_move(program: Program, number: signal.Signals, head: bytes) -> None:
-    """Whoever leaves waits for the other half without asking for it all the time."""
-    program.start(text=below(""))
+    """A process that leaves waits for the other half without polling for it all the time."""
+    program.start()
     with connect(program.address) as client, connect(program.address) as busy:
         client.sendall(head)
         busy.sendall(request("/slow/2"))
@@ -71,12 +71,12 @@ def test_a_successor_with_another_scoreboard(program: Program) -> None:
     """An upgrade may bring one that the other cannot read: the predecessor goes all the same, as soon as it may."""
     newer = program.folder / "newer"
     shutil.copytree(ROOT / "hotswap", newer / "hotswap", ignore=shutil.ignore_patterns("__pycache__"))
-    layout = newer / "hotswap" / "system" / "scoreboard" / "layout.py"
+    layout = newer / "hotswap" / "scoreboard" / "layout.py"
     text, line = layout.read_text(), f"LAYOUT: Final = {LAYOUT}\n"
     assert line in text
     layout.write_text(text.replace(line, f"LAYOUT: Final = {LAYOUT + 1}\n"))
     program.start()
-    program.deploy(text=GOOD.replace(IMPORT, f"import sys\nsys.path.insert(0, {str(newer)!r})\n{IMPORT}"))
+    program.deploy(above=("paths.first", str(newer)))
     program.restart()
     program.wait_gone(program.pid)
     assert program.get("/").headers["x-generation"] == "2"
@@ -102,7 +102,7 @@ def test_standard_error_is_closed(program: Program) -> None:
 
 def test_signals_after_serve(program: Program) -> None:
     """Late ones that were meant for the server do not kill what a retired program still does."""
-    program.start(text=below("") + "    gate('after serve')\n    print('the end', flush=True)\n")
+    program.start(last="gates.after_serve")
     program.restart()
     wait_at(program, "after serve")
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTERM):
@@ -113,8 +113,8 @@ def test_signals_after_serve(program: Program) -> None:
 
 
 def test_a_slow_callback_does_not_hold_the_port(program: Program) -> None:
-    """Whoever connects while "draining" is called back is refused at once, and finds another server."""
-    program.start(text=below("@hotswap.on('draining')\ndef slow_callback(server):\n    gate('callback')\n"))
+    """A client that connects while "draining" is called back is refused at once, and finds another server."""
+    program.start(below="gates.draining")
     program.send(signal.SIGTERM)
     wait_at(program, "callback")
     assert refused(program)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
+
+import pytest
 
 from tests.asking import connect, read_answer, request
 from tests.harness import Program
@@ -18,16 +19,13 @@ def kinds(pid: int) -> list[str]:
 
 def test_graceful_is_there_exactly_once(program: Program) -> None:
     """After ten restarts a successor's arguments, as spawned, have --graceful once, and the program saw none of it."""
-    recorder = program.folder / "argv.txt"
-    text = (Path(__file__).parent.parent / "apps" / "plain.py").read_text()
-    before = f"import sys; open({str(recorder)!r}, 'a').write(repr((sys.orig_argv[1:], sys.argv[1:])) + '\\n')\n"
-    after = f"\nimport sys\nopen({str(recorder)!r}, 'a').write(repr(sys.argv[1:]) + '\\n')\n"
-    program.start("--mine", text=text.replace("import hotswap\n", before + "import hotswap" + after))
+    program.start("--mine", above="early.says_arguments", below="sayings.arguments")
     for _ in range(10):
         program.restart()
-    lines = recorder.read_text().splitlines()
-    assert lines[-2].count("--graceful") == 2, "once in sys.orig_argv, once in sys.argv before the import"
-    assert lines[-1] == "['--mine']"
+    lines = program.text().splitlines()
+    early = [line for line in lines if line.startswith("early ")][-1]
+    assert early.count("--graceful") == 2, "once in sys.orig_argv, once in sys.argv before the import"
+    assert {line for line in lines if line.startswith("arguments ")} == {"arguments ['--mine']"}
 
 
 def test_the_listener_is_descriptor_three(program: Program) -> None:
@@ -40,6 +38,7 @@ def test_the_listener_is_descriptor_three(program: Program) -> None:
         assert descriptors(program.serving_pid)[3] == inode
 
 
+@pytest.mark.timeout(180)
 def test_nothing_piles_up(program: Program) -> None:
     """After thirty restarts there is no descriptor, no environment variable and no zombie more than after one."""
     program.start()
@@ -62,7 +61,7 @@ def test_the_application_sees_nothing_of_the_handoff(program: Program) -> None:
 
 
 def test_a_request_that_spans_two_restarts(program: Program) -> None:
-    """Who took the request answers it; its connection then moves to whoever serves."""
+    """The process that took the request answers it; its connection then moves to the process that serves."""
     program.start()
     with connect(program.address) as sock:
         sock.sendall(request("/slow/3"))
@@ -91,10 +90,7 @@ def test_pid_file_names_who_serves(program: Program) -> None:
 
 def test_a_late_term_does_not_kill_the_code_after_serve(program: Program) -> None:
     """serve() returns "retired", the code after it runs, and a SIGTERM that comes late is ignored."""
-    text = (Path(__file__).parent.parent / "apps" / "plain.py").read_text()
-    text += "    import signal, select\n    print('after', signal.getsignal(signal.SIGTERM), flush=True)\n"
-    text += "    select.select([], [], [], 2)\n    print('the end', flush=True)\n"
-    program.start(text=text)
+    program.start(last="sayings.sigterm_and_wait")
     program.restart()
     program.wait_for("after (1|Handlers.SIG_IGN)", deadline=20)
     program.send(signal.SIGTERM, program.pid)

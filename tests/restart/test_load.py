@@ -1,4 +1,4 @@
-"""The promise: restarts under load from every kind of client, and nobody notices."""
+"""The promise: restarts under load from every kind of client, and no client notices."""
 
 from __future__ import annotations
 

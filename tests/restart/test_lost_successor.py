@@ -1,4 +1,4 @@
-"""A successor that dies after it took over: whoever was there before serves again, with the connections."""
+"""A successor that dies after it took over: its predecessor serves again, with the connections."""
 
 from __future__ import annotations
 
@@ -8,23 +8,8 @@ import pytest
 
 from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 from tests.processes import alive
-
-#: The successor waits before it accepts, until there is a file "go"; it kills itself as soon as it serves.
-DIES = """
-import select, signal
-@hotswap.on("begin")
-def wait(address):
-    print("about to serve", flush=True)
-    while hotswap.generation == 2 and not os.path.exists("go"):
-        select.select([], [], [], 0.01)
-@hotswap.on("ready")
-def die(server):
-    if hotswap.generation == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-IMPORT = "import hotswap\n"
 
 
 def test_it_dies_as_soon_as_it_serves(program: Program) -> None:
@@ -35,13 +20,13 @@ def test_it_dies_as_soon_as_it_serves(program: Program) -> None:
     for client in clients:
         client.sendall(request("/echo/before"))
         assert read_answer(client).status == 200
-    program.deploy(text=PLAIN.read_text().replace(IMPORT, IMPORT + DIES))
+    program.deploy(below=["gates.before_ready", ("faults.dies_when_ready", 2)])
     mark = program.mark()
     program.hup()
-    program.wait_for("about to serve", since=mark)
+    program.wait_for("at gate before ready of 2", since=mark)
     # Stopped, so that it hands nothing over before the successor is dead: what that had adopted would die with it.
     program.send(signal.SIGSTOP, program.pid)
-    (program.folder / "go").touch()
+    (program.folder / "before ready of 2").touch()
     successor = program.wait_generation(2)
     eventually(lambda: not alive(successor), "the successor is dead")
     program.send(signal.SIGCONT, program.pid)
@@ -51,7 +36,7 @@ def test_it_dies_as_soon_as_it_serves(program: Program) -> None:
         assert b"generation=1 " in read_answer(client).body
         client.close()
     assert int(path.read_text()) == program.pid
-    program.deploy(text=PLAIN.read_text(), version="3")
+    program.deploy(below=[], version="3")
     mark = program.mark()
     program.send(signal.SIGHUP, program.pid)
     program.wait_for(r"gen=[23] pid=\d+ serving at", since=mark)

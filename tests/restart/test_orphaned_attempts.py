@@ -1,4 +1,4 @@
-"""What `hotswap status` says of a restart whose predecessor was killed: how it went, or that nobody will say that."""
+"""What `hotswap status` says of a restart whose predecessor was killed: how it went, or that it has no outcome."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ import pytest
 from tests.commanding import hotswap
 from tests.eventually import eventually
 from tests.harness import Program
-from tests.restart.gates import below, child_of, open_gate, standing_still, wait_at
-
-WAITS = """
-if hotswap.generation > 1:
-    gate(f"import of {hotswap.generation}")
-"""
+from tests.restart.gates import child_of, open_gate, standing_still, wait_at
 
 
 @pytest.fixture
 def successor(program: Program) -> int:
     """The pid of generation 3, which boots; generation 2, which has started it, was killed, and generation 1 serves."""
-    program.start(text=below(WAITS))
+    program.start(below="gates.importing")
     open_gate(program, "import of 2")
     program.restart()
     second = program.serving_pid

@@ -6,24 +6,22 @@ import json
 import socket
 
 from tests.asking import connect, read_answer, request
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 
-REMOTE = '    yield json.dumps([environ["REMOTE_ADDR"], environ.get("PROXY_PROTOCOL")]).encode()\n'
-APP = PLAIN.read_text().replace("    yield who().encode()\n", REMOTE, 1)
 HEADER = b"PROXY TCP4 203.0.113.7 198.51.100.1 4711 443\r\n"
 CLIENT, NOBODY = ["203.0.113.7", "TCP4"], ["127.0.0.1", None]
 
 
 def ask(sock: socket.socket, header: bytes = b"") -> tuple[str, list[str | None]]:
-    """Which generation answers, and whom it takes us for."""
-    sock.sendall(header + request("/"))
+    """Which generation answers, and which client it sees."""
+    sock.sendall(header + request("/client"))
     answer = read_answer(sock)
     return answer.headers["x-generation"], json.loads(answer.body)
 
 
 def test_it_survives_restarts(program: Program) -> None:
     """Each connection keeps its own, or that there was none, over two restarts; half a header is read by the next."""
-    program.start(text=APP, proxy_protocol="auto")
+    program.start(proxy_protocol="auto")
     with connect(program.address) as named, connect(program.address) as plain, connect(program.address) as half:
         assert ask(named, HEADER) == ("1", CLIENT)
         assert ask(plain) == ("1", NOBODY)
@@ -39,7 +37,7 @@ def test_it_survives_restarts(program: Program) -> None:
 
 def test_a_generation_that_reads_it_otherwise_gets_no_connection(program: Program) -> None:
     """What it would take for a header, or not, is finished by the one that has read it."""
-    program.start(text=APP, proxy_protocol="auto")
+    program.start(proxy_protocol="auto")
     with connect(program.address) as sock:
         assert ask(sock, HEADER) == ("1", CLIENT)
         program.deploy(proxy_protocol="off")

@@ -1,8 +1,9 @@
-"""Deaths and stops around the swap, in the order in which they are hardest: one version serves, or nobody is left."""
+"""Deaths and stops around the swap, in the order in which they are hardest: one version serves, or none is left."""
 
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -10,26 +11,14 @@ from tests.asking import connect, read_answer, request
 from tests.commanding import hotswap
 from tests.harness import Program
 from tests.processes import descendants, descriptors
-from tests.restart.gates import GOOD, below, child_of, open_gate, refused, standing_still, wait_at
-
-WAITS_BEFORE_READY = """
-@hotswap.on("begin")
-def wait(address):
-    if hotswap.generation > 1:
-        gate(f"before ready of {hotswap.generation}")
-"""
-DIES_WHEN_READY = """
-@hotswap.on("ready")
-def die(server):
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+from tests.restart.gates import child_of, open_gate, refused, standing_still, wait_at
 
 
 def test_a_successor_that_is_dead_before_its_sigterm_is_read(program: Program) -> None:
-    """Its SIGTERM is not the operator's: the predecessor, who finds a signal and a death at once, serves on."""
+    """Its SIGTERM is not the operator's: the predecessor, which finds a signal and a death at once, serves on."""
     path = program.folder / "pid"
     program.start(pidfile=str(path))
-    program.deploy(text=below(WAITS_BEFORE_READY + DIES_WHEN_READY))
+    program.deploy(below=["gates.before_ready", "faults.dies_when_ready"])
     program.hup()
     wait_at(program, "before ready of 2")
     successor = child_of(program, program.pid)
@@ -42,9 +31,9 @@ def test_a_successor_that_is_dead_before_its_sigterm_is_read(program: Program) -
 
 
 def test_a_predecessor_that_wakes_up_after_two_restarts(program: Program) -> None:
-    """It retires to whoever serves now, and takes nothing with it: pid file, scoreboard, connections, unix path."""
+    """It retires to the one that serves now, and takes none of its things: pid file, scoreboard, connections, path."""
     path, sock = program.folder / "pid", program.folder / "s.sock"
-    program.start(text=below(WAITS_BEFORE_READY), address=f"unix:{sock}", pidfile=str(path))
+    program.start(below="gates.before_ready", address=f"unix:{sock}", pidfile=str(path))
     with connect(program.address) as client:
         client.sendall(request("/echo/x"))
         assert read_answer(client).headers["x-generation"] == "1"
@@ -69,7 +58,7 @@ def test_a_predecessor_that_wakes_up_after_two_restarts(program: Program) -> Non
 def test_a_successor_that_dies_while_its_own_successor_boots(program: Program) -> None:
     """The first generation serves again meanwhile, and leaves when the third serves: two versions for ever are none."""
     path = program.folder / "pid"
-    program.start(pidfile=str(path), text=below(WAITS_BEFORE_READY))
+    program.start(pidfile=str(path), below="gates.before_ready")
     open_gate(program, "before ready of 2")
     program.hup()
     program.wait_for("generation 2 .* serves: retiring")
@@ -92,21 +81,13 @@ def test_a_successor_that_dies_while_its_own_successor_boots(program: Program) -
         client.sendall(request("/echo/x"))
         assert read_answer(client).headers["x-generation"] == "3"
     assert int(path.read_text()) == third
-    program.deploy(text=GOOD)
+    program.deploy(below=[])
     assert program.restart() == 4
-
-
-STOPS_WHEN_READY = """
-@hotswap.on("ready")
-def stop(server):
-    if hotswap.generation == 2:
-        os.kill(os.getpid(), signal.SIGSTOP)
-"""
 
 
 def test_a_successor_that_stands_still_as_soon_as_it_is_ready(program: Program) -> None:
     """The listeners are kept until it has moved: if it dies instead, the predecessor serves again."""
-    program.start(text=below(STOPS_WHEN_READY))
+    program.start(below="faults.stops_when_ready")
     listener = descriptors(program.pid)[3]
     with connect(program.address) as client:
         client.sendall(request("/slow/3"))
@@ -121,8 +102,8 @@ def test_a_successor_that_stands_still_as_soon_as_it_is_ready(program: Program) 
 
 
 def test_a_successor_that_stands_still_for_a_while(program: Program) -> None:
-    """When it moves again its predecessor may go, and nobody was refused meanwhile."""
-    program.start(text=below(STOPS_WHEN_READY))
+    """When it moves again its predecessor may go, and no client was refused meanwhile."""
+    program.start(below="faults.stops_when_ready")
     program.restart()
     with connect(program.address) as client:
         client.sendall(request("/echo/x"))
@@ -132,22 +113,10 @@ def test_a_successor_that_stands_still_for_a_while(program: Program) -> None:
     assert program.get("/").headers["x-generation"] == "2"
 
 
-REAPS_IN_A_THREAD = """
-def reap():
-    while True:
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            select.select([], [], [], 0.01)
-threading.Thread(target=reap, daemon=True).start()
-"""
-IGNORES_SIGCHLD = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
-
-
-@pytest.mark.parametrize("lines", [REAPS_IN_A_THREAD, IGNORES_SIGCHLD], ids=["waits for all", "ignores SIGCHLD"])
-def test_a_program_that_reaps_every_child(program: Program, lines: str) -> None:
+@pytest.mark.parametrize("way", ["faults.reaps_every_child", "faults.ignores_sigchld"])
+def test_a_program_that_reaps_every_child(program: Program, way: str) -> None:
     """A killed successor has no exit status then; it was not told to stop for all that, and is replaced."""
-    program.start(text=below(lines))
+    program.start(below=way)
     program.hup()
     program.wait_for("serves: retiring")
     program.send(signal.SIGKILL)
@@ -155,11 +124,11 @@ def test_a_program_that_reaps_every_child(program: Program, lines: str) -> None:
     assert program.get("/").headers["x-generation"] == "1"
 
 
-@pytest.mark.parametrize("lines", ["", REAPS_IN_A_THREAD], ids=["status 3", "no status"])
-def test_a_stop_just_after_the_swap(program: Program, lines: str) -> None:
+@pytest.mark.parametrize("below", [[], "faults.reaps_every_child"], ids=["status 3", "no status"])
+def test_a_stop_just_after_the_swap(program: Program, below: Any) -> None:
     """It is a stop, whatever the program around serve() makes of its exit status: the predecessor does not undo it."""
-    program.start(text=below(lines))
-    program.deploy(text=GOOD + "    raise SystemExit(3)\n")
+    program.start(below=below)
+    program.deploy(below=[], last=("boots.exits", 3))
     program.hup()
     program.wait_for("serves: retiring")
     successor = program.serving_pid
@@ -174,14 +143,7 @@ def test_a_stop_just_after_the_swap(program: Program, lines: str) -> None:
 
 def test_a_successor_that_cannot_be_started_at_all(program: Program) -> None:
     """Whatever raises there: the failure is told, and the next SIGHUP is a restart again."""
-    forbids = """
-def audit(event, arguments):
-    # Only the successor: what is imported may want a subprocess too.
-    if event == "subprocess.Popen" and "--graceful" in arguments[1] and not os.path.exists("allowed"):
-        raise RuntimeError("no subprocesses here")
-sys.addaudithook(audit)
-"""
-    program.start(text=below(forbids))
+    program.start(below="faults.allows_no_subprocess")
     program.hup()
     program.wait_for("restart failed, .*no subprocesses here")
     assert program.get("/").headers["x-generation"] == "1"
@@ -191,15 +153,7 @@ sys.addaudithook(audit)
 
 def test_a_successor_that_runs_but_cannot_be_watched(program: Program) -> None:
     """It is killed: one that booted on unseen would send its SIGTERM, and that would stop the whole server."""
-    forbids = """
-open_one = os.pidfd_open
-def few_descriptors(pid, flags=0):
-    if hotswap.generation == 1 and not os.path.exists("allowed"):
-        raise OSError(24, "Too many open files")
-    return open_one(pid, flags)
-os.pidfd_open = few_descriptors
-"""
-    program.start(text=below(forbids))
+    program.start(below="faults.opens_no_pidfd")
     program.hup()
     program.wait_for("restart failed, .*Too many open files")
     assert program.alive() == [program.pid]
@@ -209,7 +163,7 @@ os.pidfd_open = few_descriptors
 
 
 def test_a_hup_for_a_successor_that_has_just_died(program: Program) -> None:
-    """Nobody is there to pass it on to, but whoever serves again remembers it: no HUP is lost."""
+    """No process is there to pass it on to, but the one that serves again remembers it: no HUP is lost."""
     program.start()
     program.restart()
     with standing_still(program, program.pid):

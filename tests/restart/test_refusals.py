@@ -52,26 +52,6 @@ def innermost(program: Program) -> int:
     return descendants(program.pid)[-1].pid
 
 
-def test_pid_1(program: Program, namespace: Sequence[str]) -> None:
-    """Its exit would end the container, whoever else runs in it."""
-    program.start(command=[*namespace, program.python, str(program.script)])
-    assert program.serving_pid == 1
-    assert_refused(
-        program,
-        "this process is pid 1, and its exit would end the container: keep a process that stays in front of it",
-        innermost(program),
-    )
-
-
-def test_the_child_of_a_pid_1_that_is_no_init(program: Program, namespace: Sequence[str]) -> None:
-    """A shell or tini ends with the process it has started, and the container with it."""
-    # With something to do after it: a shell executes its last command in its own place.
-    shell = ["sh", "-c", '"$0" "$@"; true']
-    program.start(command=[*namespace, *shell, program.python, str(program.script)])
-    assert program.serving_pid == 2
-    assert_refused(program, "pid 1 (sh) waits for this process and would end with it: keep a", innermost(program))
-
-
 def test_the_child_of_an_init(program: Program, namespace: Sequence[str]) -> None:
     """An init goes on when one of its children has gone: generation after generation is served."""
     init = program.folder / "init"
@@ -106,21 +86,8 @@ def only(pids: Iterable[int]) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def test_supervisord(program: Program) -> None:
-    """It would start another one when this one exits."""
-    program.start(environ={"SUPERVISOR_ENABLED": "1"})
-    assert_refused(program, "supervisord waits for this process and would start another when it exits: keep a process")
-
-
 #: Runs a command as the leader of a session with a terminal of its own, and copies what it prints.
 IN_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
-
-
-def test_the_leader_of_a_terminal_session(program: Program) -> None:
-    """Its exit would hang up the terminal, as when an ssh command or a terminal emulator runs it directly."""
-    program.start(command=[program.python, "-c", IN_TERMINAL, program.python, str(program.script)])
-    assert program.serving_pid != program.pid
-    assert_refused(program, "this process leads the session of a terminal, and its exit would hang the terminal up: ")
 
 
 def test_the_leader_of_a_session_without_a_terminal(program: Program) -> None:

@@ -10,6 +10,7 @@ from tests.asking import connect, read_answer, request
 from tests.commanding import hotswap
 from tests.harness import READY, Program
 from tests.processes import alive
+from tests.restart.gates import open_gate, wait_at
 from tests.traffic import Traffic
 
 pytestmark = pytest.mark.needs("start_server", "libserver-starter-perl")
@@ -47,7 +48,7 @@ def test_a_worker_serves(program: Program) -> None:
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_no_request_is_lost(program: Program, kind: str) -> None:
-    """Two new workers under load: whoever connects is answered by the one or by the other."""
+    """Two new workers under load: a client that connects is answered by the one or by the other."""
     path = program.folder / "s.sock"
     if kind == "unix":
         start(program, "--path", str(path), address=f"unix:{path}")
@@ -70,8 +71,8 @@ def test_terms_are_taken_calmly(program: Program) -> None:
     start(program)
     first = program.serving_pid
     with connect(program.address) as client:
-        client.sendall(request("/slow/4"))
-        program.wait_for("slow 4 began")
+        client.sendall(request("/gated/go"))
+        wait_at(program, "go")
         for _ in range(2):
             mark = program.mark()
             program.send(signal.SIGHUP, program.pid)
@@ -79,6 +80,7 @@ def test_terms_are_taken_calmly(program: Program) -> None:
             program.wait_for(rf"pid={first} .*(draining: no new|SIGTERM while draining)", since=mark)
         for _ in range(5):
             program.send(signal.SIGTERM, first)
+        open_gate(program, "go")
         answer = read_answer(client)
         assert (answer.status, answer.headers["x-pid"]) == (200, str(first))
     program.wait_gone(first)
@@ -97,18 +99,18 @@ def test_a_new_worker_that_fails(program: Program) -> None:
 
 
 def test_hup_to_the_worker(program: Program) -> None:
-    """It is refused, because start_server would start another worker when this one left; the log says whom to ask."""
+    """It is refused, because start_server would start another worker when this one left; the log names the remedy."""
     start(program)
     worker = program.serving_pid
     program.send(signal.SIGHUP, worker)
     program.wait_for(
-        r"restart refused: this process was started by start_server \(Server::Starter\): "
-        "send the SIGHUP to start_server"
+        r"restart refused: this process was started by hotswap start, or by start_server \(Server::Starter\): "
+        "send the SIGHUP to that"
     )
     assert program.get("/pid").body == str(worker).encode()
     command = hotswap(program, "restart", str(worker))
     assert command.returncode == 1
-    assert "send the SIGHUP to start_server" in command.stderr
+    assert "send the SIGHUP to that, or use hotswap start --restart" in command.stderr
     assert f"generation 1 (pid {worker}) serves" in command.stderr
     assert hup(program) != worker
 

@@ -9,23 +9,22 @@ import pytest
 
 from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 from tests.processes import look
-from tests.restart.gates import refused
-
-IMPORT = "import hotswap\n"
+from tests.restart.gates import open_gate, refused, wait_at
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_term_and_int_drain(program: Program, number: signal.Signals) -> None:
-    """What runs is finished, with Connection: close; nobody connects any more; the status is 0."""
+    """What runs is finished, with Connection: close; no client connects any more; the status is 0."""
     program.start()
     with connect(program.address) as client:
-        client.sendall(request("/slow/1"))
-        program.wait_for("slow 1 began")
+        client.sendall(request("/gated/go"))
+        wait_at(program, "go")
         program.send(number)
         program.wait_for("draining")
         eventually(lambda: refused(program), "the port is closed")
+        open_gate(program, "go")
         answer = read_answer(client)
         assert answer.status == 200
         assert answer.headers["connection"] == "close"
@@ -51,8 +50,10 @@ def test_the_hammer_while_draining(program: Program, number: signal.Signals) -> 
     with connect(program.address) as client:
         client.sendall(request("/slow/30"))
         program.wait_for("slow 30 began")
+        # The first line names the folder, which is named for this test.
+        mark = program.mark()
         program.send(signal.SIGINT)
-        program.wait_for("draining")
+        program.wait_for("draining", since=mark)
         program.send(signal.SIGTERM)
         program.send(signal.SIGHUP)
         program.wait_for("told to stop")
@@ -85,7 +86,7 @@ def test_retire_timeout_is_the_hammer(program: Program) -> None:
 
 
 def test_signals_while_retiring(program: Program) -> None:
-    """TERM is tolerated, HUP goes to whoever serves, INT is the hammer."""
+    """TERM is tolerated, HUP goes to the process that serves, INT cuts nothing, and INT once more is the hammer."""
     program.start()
     with connect(program.address) as client:
         client.sendall(request("/slow/30"))
@@ -96,6 +97,9 @@ def test_signals_while_retiring(program: Program) -> None:
             program.send(signal.SIGTERM, program.pid)
         program.send(signal.SIGHUP, program.pid)
         program.wait_generation(3)
+        assert program.status(program.pid) is None
+        program.send(signal.SIGINT, program.pid)
+        program.wait_for("SIGINT while retiring")
         assert program.status(program.pid) is None
         program.send(signal.SIGINT, program.pid)
         program.wait_gone(program.pid)
@@ -148,17 +152,7 @@ def test_single_mode_has_no_workers(program: Program, number: signal.Signals) ->
 
 def test_callbacks_before_and_after(program: Program) -> None:
     """endless's pre- and post-hooks: with the number, on the main thread; one that raises loses no signal."""
-    hooks = """
-import signal, threading
-@hotswap.on_signal(signal.SIGUSR1, "before")
-def before(number):
-    print("before", int(number), threading.current_thread() is threading.main_thread(), flush=True)
-    raise ValueError("hook")
-@hotswap.on_signal(signal.SIGUSR1, "after")
-def after(number):
-    print("after", int(number), flush=True)
-"""
-    program.start(text=PLAIN.read_text().replace(IMPORT, IMPORT + hooks))
+    program.start(below="sayings.signals")
     program.send(signal.SIGUSR1)
     program.wait_for(f"before {int(signal.SIGUSR1)} True")
     program.wait_for("ValueError: hook")
@@ -168,9 +162,7 @@ def after(number):
 
 def test_the_steps_of_a_life(program: Program) -> None:
     """Each step calls back, in order, in the generation that lives it."""
-    hooks = "for step in ('starting', 'begin', 'ready', 'restarting', 'retiring', 'draining', 'stopped'):\n"
-    hooks += "    hotswap.on(step)(lambda *args, step=step: print(f'step {hotswap.generation} {step}', flush=True))\n"
-    program.start(text=PLAIN.read_text().replace(IMPORT, IMPORT + hooks))
+    program.start(below="sayings.steps")
     program.restart()
     program.settle()
     program.stop()
@@ -182,16 +174,9 @@ def test_the_steps_of_a_life(program: Program) -> None:
 
 def test_draining_is_seen_by_long_loops(program: Program) -> None:
     """hotswap.draining is set when this process leaves, so a background worker can finish its job."""
-    worker = """
-import threading
-def work():
-    hotswap.draining.wait()
-    print(f"worker of {hotswap.generation} ends", flush=True)
-threading.Thread(target=work).start()
-"""
-    program.start(text=PLAIN.read_text().replace(IMPORT, IMPORT + worker))
+    program.start(below="endings.of_thread")
     program.restart()
-    program.wait_for("worker of 1 ends")
+    program.wait_for("job done in .* of generation 1 ")
     program.settle()
     program.stop()
-    program.wait_for("worker of 2 ends")
+    program.wait_for("job done in .* of generation 2 ")

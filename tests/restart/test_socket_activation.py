@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 
 from tests.asking import connect, get, read_answer, request
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 from tests.processes import descriptors
 
 pytestmark = pytest.mark.needs("systemd-socket-activate", "systemd")
 
-NO_ADDRESS = PLAIN.read_text().replace("hotswap.serve(app, ADDRESS,", "hotswap.serve(app,")
 VARIABLES = {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
 
 
@@ -41,7 +40,7 @@ def activate(program: Program, places: list[str], *options: str, **settings: Any
 
 
 def generations(places: list[str]) -> set[str]:
-    """Who answers at these places."""
+    """Which process answers at these addresses."""
     return {get(place, "/").headers["x-generation"] for place in places}
 
 
@@ -54,7 +53,7 @@ def variables(program: Program) -> set[str]:
 def test_without_an_address(program: Program, place: str) -> None:
     """What is passed is served, at descriptor 3; two restarts later it is still the same socket."""
     place = place.format(program.folder)
-    assert activate(program, [place], text=NO_ADDRESS) == str(program.pid)
+    assert activate(program, [place], address=[]) == str(program.pid)
     assert program.address == f"unix:{place}"
     listener = descriptors(program.pid)[3]
     for generation in (1, 2, 3):
@@ -67,9 +66,7 @@ def test_without_an_address(program: Program, place: str) -> None:
 
 def test_the_variables_belong_to_one_process(program: Program) -> None:
     """The process that systemd started has them; neither its application nor the next generation gets them."""
-    recorder = "print('started with', *os.environ, flush=True)\nimport hotswap\n"
-    text = NO_ADDRESS.replace("import hotswap\n", recorder)
-    activate(program, [f"{program.folder}/s.sock"], "--fdname=web", text=text)
+    activate(program, [f"{program.folder}/s.sock"], "--fdname=web", address=[], above="early.says_its_variables")
     assert variables(program) == set()
     program.restart()
     assert variables(program) == set()
@@ -79,7 +76,7 @@ def test_the_variables_belong_to_one_process(program: Program) -> None:
 
 
 def test_with_addresses(program: Program) -> None:
-    """Found by path and by name, whatever their order; the address that nobody passed is bound; and all stay."""
+    """Found by path and by name, whatever their order; the address that was not passed is bound; and all stay."""
     folder = program.folder
     passed = [f"{folder}/one.sock", f"@{folder}/two", f"{folder}/three.sock"]
     address = [f"unix:{folder}/three.sock", "127.0.0.1:0", "fd://web", f"unix:{folder}/one.sock"]
@@ -100,7 +97,7 @@ def test_with_addresses(program: Program) -> None:
 def test_a_path_of_systemd_stays_when_the_server_stops(program: Program) -> None:
     """The socket unit starts the service again on the next connection, so its path must be there."""
     path = program.folder / "s.sock"
-    activate(program, [str(path)], text=NO_ADDRESS)
+    activate(program, [str(path)], address=[])
     program.restart()
     program.settle()
     assert program.stop() == 0
@@ -108,7 +105,7 @@ def test_a_path_of_systemd_stays_when_the_server_stops(program: Program) -> None
 
 
 def test_a_socket_that_no_address_asks_for(program: Program) -> None:
-    """It is named in the log and closed: a client must not wait in a queue that nobody reads."""
+    """It is named in the log and closed: a client must not wait in a queue that no process reads."""
     used, unused = f"{program.folder}/used.sock", f"{program.folder}/unused.sock"
     activate(program, [used, unused], address="fd://3")
     program.wait_for(rf"descriptor 4 \(unix:{unused}\) was passed here, but no address asks for it: closed")
@@ -132,7 +129,7 @@ def test_a_socket_that_the_next_version_does_not_want(program: Program) -> None:
 
 
 def refused(place: str) -> bool:
-    """Whether nobody listens there any more."""
+    """Whether no process listens there any more."""
     try:
         connect(f"unix:{place}").close()
     except ConnectionRefusedError:

@@ -9,14 +9,14 @@ import pytest
 
 from tests.commanding import hotswap
 from tests.harness import Program
-from tests.restart.gates import PIDFILE_IS_WRITTEN, below, open_gate, refused, wait_at
+from tests.restart.gates import open_gate, refused, wait_at
 
 
 @pytest.fixture
 def pidfile(program: Program) -> Path:
     """The pid file of a program whose successor has just put its pid there, and has not said that it is ready."""
     path = program.folder / "pid"
-    program.start(text=below(PIDFILE_IS_WRITTEN), pidfile=str(path))
+    program.start(below="gates.pid_file_written", pidfile=str(path))
     program.hup()
     wait_at(program, "pid file written")
     assert int(path.read_text()) != program.pid
@@ -32,7 +32,7 @@ def test_it_is_killed(program: Program, pidfile: Path) -> None:
 
 
 def test_the_server_is_stopped(program: Program, pidfile: Path) -> None:
-    """Both finish what they serve, nobody is killed, and nothing is left behind."""
+    """Both finish what they serve, no process is killed, and nothing is left behind."""
     successor = int(pidfile.read_text())
     program.send(signal.SIGTERM, program.pid)
     program.wait_for("gen=1 .*draining: no new connections")

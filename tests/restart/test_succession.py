@@ -5,28 +5,13 @@ from __future__ import annotations
 import signal
 
 from tests.eventually import eventually
-from tests.harness import PLAIN, Program
+from tests.harness import Program
 from tests.processes import arguments
-
-GOOD = PLAIN.read_text()
-IMPORT = "import hotswap\n"
-
-
-def above(lines: str) -> str:
-    """The good program with these lines above its `import hotswap`."""
-    return GOOD.replace(IMPORT, lines + IMPORT)
 
 
 def test_ready_without_sigterm(program: Program) -> None:
     """A successor that said ready and lives, but whose SIGTERM does not come, has taken over all the same."""
-    silent = (
-        "import json, os, select, sys\n"
-        "if '--graceful' in sys.argv:\n"
-        "    handoff = json.loads(os.environ['HOTSWAP_HANDOFF'])\n"
-        "    os.write(handoff['ready'], json.dumps({'ready': {'exchange': 0}}).encode() + b'\\n')\n"
-        "    select.select([], [], [], 60)\n"
-    )
-    program.start(text=above(silent))
+    program.start(above="early.ready_without_sigterm")
     program.hup()
     program.wait_for("its SIGTERM did not come: retiring all the same")
     program.wait_for("gen=1 .* retired")
@@ -34,14 +19,7 @@ def test_ready_without_sigterm(program: Program) -> None:
 
 def test_an_exit_is_noticed_though_a_child_holds_the_pipes(program: Program) -> None:
     """That the successor is gone is learnt from its pidfd: its children may keep every pipe open."""
-    leaves_a_child = (
-        "import os, signal, sys\n"
-        "if '--graceful' in sys.argv:\n"
-        "    if os.fork() == 0:\n"
-        "        signal.pause()\n"
-        "    sys.exit(7)\n"
-    )
-    program.start(text=above(leaves_a_child))
+    program.start(above="early.leaves_a_child")
     program.hup()
     program.wait_for("restart failed, generation 1 serves on: the successor .* exited with status 7")
     assert program.get("/").status == 200

@@ -1,4 +1,4 @@
-"""HTTPS across restarts: TLS connections stay where their keys are, and nobody is turned away or cut off."""
+"""HTTPS across restarts: TLS connections stay where their keys are, and no client is turned away or cut off."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def start(program: Program, certificate: Certificate, **settings: Any) -> Progra
 
 
 def secure(program: Program, certificate: Certificate) -> ssl.SSLSocket:
-    """A client behind its handshake, for whom an end without close_notify is an error."""
+    """A client behind its handshake; an end without close_notify is an error for it."""
     return certificate.client().wrap_socket(
         connect(program.address), server_hostname="localhost", suppress_ragged_eofs=False
     )
@@ -137,7 +137,7 @@ def test_an_idle_connection_is_answered_once_more(program: Program, certificate:
 
 
 def test_retire_timeout_bounds_it(program: Program, certificate: Certificate) -> None:
-    """Who does not ask again holds the old generation no longer than that."""
+    """A client that does not ask again holds the old generation no longer than that."""
     start(program, certificate, retire_timeout=1)
     with secure(program, certificate) as sock:
         ask(sock, "/")

@@ -1,4 +1,4 @@
-"""Who starts as root and serves as somebody else: what workers may do, and what the next generation can still do."""
+"""A server that starts as root and serves as another user: what workers may do, and its successor still can."""
 
 from __future__ import annotations
 
@@ -17,24 +17,18 @@ from tests import asking
 from tests.commanding import hotswap
 from tests.eventually import eventually
 from tests.harness import ROOT, Program
+from tests.live import starts_processes
 from tests.processes import descendants
-from tests.restart.clusters import below, settle, wait_workers, with_hooks, workers
+from tests.restart.clusters import settle, wait_workers, workers
 from tests.restart.test_load import assert_nobody_noticed
 from tests.traffic import Traffic
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can serve as somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can serve as another user")
 
 #: Numbers need no name in /etc/passwd. A name that every system has: see test_names_are_taken.
 UID, GID = 54321, 54322
 #: What gunicorn imports in a worker is there already, should this Python stand where the user may not read.
 IMPORTED_BEFORE = "import hashlib, random\n"
-IDENTITY = 'def ids(environ, rest): yield json.dumps([*os.getresuid(), *os.getresgid()]).encode()\n'
-
-
-def with_ids(text: str) -> str:
-    """The program with a route that tells who it runs as; not below the import, where its names are not yet."""
-    route = '    "pid": pid,'
-    return text.replace("ROUTES: dict", f"{IDENTITY}ROUTES: dict").replace(route, f'{route} "ids": ids,')
 
 
 @pytest.fixture
@@ -59,7 +53,7 @@ def test_workers_serve_as_the_user(program: Program) -> None:
     (secret / "key").chmod(0o600)
     first, second = program.folder / "first.sock", secret / "second.sock"
     program.start(
-        text=with_ids(below(f"KEY = open({str(secret / 'key')!r}).read()\n")),
+        below=("paths.reads", str(secret / "key")),
         address=["127.0.0.1:0", f"unix:{first}"],
         workers=2, user=UID, group=GID, accesslog="access.log", pidfile="pid",
     )  # fmt: skip
@@ -68,13 +62,13 @@ def test_workers_serve_as_the_user(program: Program) -> None:
             program.restart()
         program.deploy(address=["127.0.0.1:0", f"unix:{first}", f"unix:{second}"])
         program.restart()
-        assert json.loads(program.get("/ids").body) == [UID] * 3 + [GID] * 3
+        assert json.loads(program.get("/process").body)["users"] == [UID] * 3 + [GID] * 3
     assert_nobody_noticed(traffic.result())
     assert Path(f"/proc/{settle(program)}").stat().st_uid == 0
     assert [owner(program.folder / name) for name in ("access.log", "first.sock")] == [(UID, GID)] * 2
     assert owner(second) == (UID, GID)
     assert (program.folder / "pid").read_text() == f"{program.serving_pid}\n"
-    assert "/ids HTTP/1.1" in (program.folder / "access.log").read_text()
+    assert "/process HTTP/1.1" in (program.folder / "access.log").read_text()
     assert program.stop() == 0
     assert not first.exists()
     assert not second.exists()
@@ -82,16 +76,16 @@ def test_workers_serve_as_the_user(program: Program) -> None:
 
 def test_names_are_taken(program: Program) -> None:
     """A name, and a group alone; the supplementary groups are the user's with initgroups."""
-    program.start(text=with_ids(below("")), workers=1, user="nobody", group=GID, initgroups=True)
-    assert json.loads(program.get("/ids").body)[0] != 0
+    program.start(workers=1, user="nobody", group=GID, initgroups=True)
+    assert json.loads(program.get("/process").body)["users"][0] != 0
     program.deploy(user=None, initgroups=False)
     program.restart()
-    assert json.loads(program.get("/ids").body) == [0] * 3 + [GID] * 3
+    assert json.loads(program.get("/process").body)["users"] == [0] * 3 + [GID] * 3
     program.stop()
 
 
 def test_logs_are_reopened_by_workers_too(reachable: Program) -> None:
-    """After logrotate: the server process makes the new file, as the user's, who can open it."""
+    """After logrotate: the server process makes the new file, and the workers' user owns it."""
     program = reachable
     log, rotated = program.folder / "access.log", program.folder / "access.log.1"
     program.start(workers=1, user=UID, group=GID, accesslog="access.log")
@@ -118,8 +112,11 @@ def test_a_log_that_workers_cannot_reopen(program: Program) -> None:
 def test_hotswap_run_loads_as_the_user(reachable: Program) -> None:
     """What workers might be able to write is not run by root, unless that is asked for."""
     program = reachable
-    program.write(program.folder / "site_app.py", "import os\nprint('imported by', os.geteuid(), flush=True)\n"
-                  "def app(environ, start):\n    start('200 OK', [('Content-Length', '0')])\n    return []\n")
+    program.write(
+        program.folder / "site_app.py",
+        "import os\nprint('imported by', os.geteuid(), flush=True)\n"
+        "def app(environ, start):\n    start('200 OK', [('Content-Length', '0')])\n    return []\n",
+    )
     (program.folder / "gunicorn.conf.py").write_text(IMPORTED_BEFORE)
     command = [program.python, "-m", "hotswap", "run", "site_app:app", "-b", "127.0.0.1:0", "-w", "1"]
     program.start(command=[*command, "-u", str(UID), "-g", str(GID)])
@@ -145,8 +142,9 @@ def test_one_process_cannot_do_that(program: Program) -> None:
     assert program.stop() == 0
 
 
+@starts_processes
 def test_only_root_can_do_that() -> None:
-    """Anybody else is told at the start, not by a traceback of each worker."""
+    """Another user is told so at the start, not by a traceback of each worker."""
     script = (
         "import os\nfrom hotswap.settings import check, from_keywords\n"
         f"cfg = from_keywords({{'workers': 1, 'user': {UID}, 'group': {GID}}})\n"
@@ -155,15 +153,13 @@ def test_only_root_can_do_that() -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environ, timeout=30)
     for name, number in (("user", UID), ("group", GID)):
-        sentence = f"{name} = {number} (keyword) is refused: only root can become somebody else"
+        sentence = f"{name} = {number} (keyword) is refused: only root can change to another user"
         assert f"{sentence}: start it as root, or leave the setting out" in found.stderr
 
 
 def test_kill_9_while_the_user_loads(program: Program) -> None:
-    """A worker that hangs when its parent is killed dies with it, also after it has become somebody else."""
-    hangs = "def post_worker_init(worker):\n    print('hanging', flush=True)\n    import threading\n"
-    hangs += "    threading.Event().wait()\n"
-    program.start(text=with_hooks(hangs, "post_worker_init"), workers=2, user=UID, ready=False)
+    """A worker that hangs when its parent is killed dies with it, also after it has changed its user."""
+    program.start(post_worker_init="tests.apps.hooks.hangs", workers=2, user=UID, ready=False)
     program.wait_for("(?s)hanging.*hanging")
     left = [process.pid for process in descendants(program.pid)]
     assert len(left) == 2

@@ -14,25 +14,19 @@ from hotswap import Server, SettingError, UsageError
 from tests.asking import connect, read_answer, request
 from tests.certificates import NEEDS_OPENSSL, make
 from tests.eventually import eventually
-from tests.harness import Program
+from tests.harness import DEFAULT, Program
 from tests.processes import alive, descendants
 from tests.restart.clusters import settle, wait_workers, workers
-from tests.restart.gates import refused
+from tests.restart.gates import open_gate, refused, wait_at
 from tests.restart.test_broken_deploys import restart
-from tests.restart.test_cluster_boot import HOOK_NAMES, HOOKS, hooks
-from tests.restart.worker_classes import CLASSES, UVICORN, WSGI, start, text_for
+from tests.restart.test_cluster_boot import TELLING_HOOKS, hooks
+from tests.restart.worker_classes import CLASSES, UVICORN, app_for, start
 from tests.traffic import Traffic
-
-
-def with_hooks(text: str, lines: str, *names: str) -> str:
-    """The program with these hooks of gunicorn's, defined by `lines`."""
-    given = "".join(f", {name}={name}" for name in names)
-    return text.replace("import hotswap\n", "import hotswap\n" + lines).replace("**SETTINGS)", f"**SETTINGS{given})")
 
 
 @pytest.mark.parametrize("worker_class", ["sync", "gevent", UVICORN])
 def test_restarts_lose_no_request(program: Program, worker_class: str) -> None:
-    """Clients with a connection for each request see no failure, over restarts and a stop that leaves nobody behind."""
+    """Clients with a connection for each request see no failure, over restarts and a stop, which leaves no process."""
     start(program, worker_class)
     with Traffic(program.address, {"one-shot": 4}, seconds=60) as traffic:
         for version in range(2, 5):
@@ -51,7 +45,7 @@ def test_restarts_lose_no_request(program: Program, worker_class: str) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("worker_class", ["asgi", "gthread"])
 def test_twenty_restarts(program: Program, worker_class: str) -> None:
-    """More clients, who do not pause, and twenty deploys."""
+    """More clients, without a pause, and twenty deploys."""
     start(program, worker_class)
     with Traffic(program.address, {"one-shot": 8}, seconds=100, pauses={"one-shot": 0.0}) as traffic:
         for version in range(2, 22):
@@ -64,22 +58,11 @@ def test_twenty_restarts(program: Program, worker_class: str) -> None:
     assert program.stop() == 0
 
 
-#: The worker that is forked second waits, until there is a file "go".
-WAITS = """
-import select
-def post_worker_init(worker):
-    while worker.age == 2 and not os.path.exists("go"):
-        select.select([], [], [], 0.01)
-    print("has loaded", worker.age, flush=True)
-"""
-
-
 @pytest.mark.parametrize("worker_class", ["sync", "gevent", "asgi", UVICORN])
 def test_nobody_accepts_before_all_have_loaded(program: Program, worker_class: str) -> None:
     """The successor's first worker is ready, its second is not: the version before answers everything."""
-    text = text_for(worker_class)
     start(program, worker_class)
-    program.deploy(text=with_hooks(text, WAITS, "post_worker_init"), version="2")
+    program.deploy(post_worker_init="tests.apps.hooks.second_waits_for_go", version="2")
     program.hup()
     program.wait_for("has loaded 1")
     assert {program.get("/version").body for _ in range(50)} == {b"1"}
@@ -92,19 +75,17 @@ def test_nobody_accepts_before_all_have_loaded(program: Program, worker_class: s
 @pytest.mark.parametrize("worker_class", ["gthread", "asgi"])
 def test_a_broken_deploy_changes_nothing(program: Program, worker_class: str) -> None:
     """What fails in a worker is told with its traceback, and the workers of before serve on."""
-    text = text_for(worker_class)
     start(program, worker_class)
     before = workers(program)
-    fails = "def post_worker_init(worker): 1 / 0\n"
-    program.deploy(text=with_hooks(text, fails, "post_worker_init"))
+    program.deploy(post_worker_init="tests.apps.hooks.fails")
     command = restart(program)
     assert command.returncode == 1
-    assert "ZeroDivisionError: division by zero" in command.stderr
+    assert "ValueError: not this one" in command.stderr
     assert program.get("/version").body == b"1"
-    program.deploy(text=text.replace("def app(", "def no_app("))
+    program.deploy(text="import hotswap\nhotswap.serve(app)\n")
     assert restart(program).returncode == 1
     assert workers(program) == before
-    program.deploy(text=text, version="2")
+    program.deploy(app=app_for(worker_class), post_worker_init=DEFAULT, version="2")
     assert restart(program).returncode == 0
     eventually(lambda: program.get("/version").body == b"2", "the mended version serves")
     program.stop()
@@ -112,7 +93,7 @@ def test_a_broken_deploy_changes_nothing(program: Program, worker_class: str) ->
 
 @pytest.mark.parametrize("worker_class", CLASSES)
 def test_killed_processes(program: Program, worker_class: str) -> None:
-    """kill -9 of a worker: another takes its place. kill -9 of the server process: nobody is left on the port."""
+    """kill -9 of a worker: another takes its place. kill -9 of the server process: no process is left on the port."""
     start(program, worker_class)
     before = wait_workers(program, 2)
     program.send(signal.SIGKILL, before[0])
@@ -127,7 +108,7 @@ def test_killed_processes(program: Program, worker_class: str) -> None:
 
 @pytest.mark.parametrize("worker_class", ["gthread", "asgi"])
 def test_a_lost_successor(program: Program, worker_class: str) -> None:
-    """Those who were told to leave cannot come back: their seats are filled anew, and the next restart works."""
+    """Workers that were told to leave cannot come back: others take their slots, and the next restart works."""
     start(program, worker_class)
     first = workers(program)
     program.hup()
@@ -135,8 +116,11 @@ def test_a_lost_successor(program: Program, worker_class: str) -> None:
     program.send(signal.SIGKILL)
     program.wait_for("generation 1 serves again")
     assert program.get("/version").headers["x-generation"] in "12"  # the successor's workers may still be leaving
-    eventually(lambda: len(workers(program, program.pid)) == 2, "two new workers")
-    assert not set(first) & set(workers(program, program.pid))
+    # Not before the old ones have gone: while they leave, there may be two of them and no new one yet.
+    eventually(
+        lambda: len(now := workers(program, program.pid)) == 2 and not set(first) & set(now),
+        "two new workers, and no old one",
+    )
     program.send(signal.SIGHUP, program.pid)
     program.wait_generation(3)
     eventually(lambda: program.get("/version").headers["x-generation"] == "3", "generation 3 answers")
@@ -144,7 +128,7 @@ def test_a_lost_successor(program: Program, worker_class: str) -> None:
 
 
 def test_the_class_is_changed_by_a_deploy(program: Program) -> None:
-    """The engine, gthread, sync and back: no request fails; nothing is sent to workers who receive nothing."""
+    """The engine, gthread, sync and back: no request fails; nothing is sent to workers that receive nothing."""
     program.start(workers=2)
     with Traffic(program.address, {"one-shot": 3, "idle": 4}, seconds=60) as traffic:
         for worker_class, number in [("gthread", 2), ("sync", 2), ("hotswap", 2), ("gthread", 1), ("hotswap", 0)]:
@@ -158,7 +142,7 @@ def test_the_class_is_changed_by_a_deploy(program: Program) -> None:
         assert read_answer(client).status == 200
         program.deploy(worker_class="gthread", workers=1)
         program.restart()
-        # Answered by whoever has it, which is the engine, for the last time.
+        # The process that has it, an engine, answers for the last time.
         client.sendall(request("/"))
         answer = read_answer(client)
         assert (answer.headers["x-generation"], answer.closes) == ("6", True)
@@ -173,6 +157,7 @@ def test_what_runs_is_finished(program: Program, worker_class: str) -> None:
     with connect(program.address) as client:
         client.sendall(request("/slow/1.6", "Connection: close"))
         program.wait_for("slow 1.6 began")
+        program.deploy(graceful_timeout=10)
         program.restart()
         assert read_answer(client).headers["x-generation"] == "1"
     settle(program)
@@ -210,7 +195,7 @@ def test_the_hammer(program: Program) -> None:
 
 @pytest.mark.parametrize("worker_class", ["gthread", "asgi", UVICORN])
 def test_max_requests_is_no_crash(program: Program, worker_class: str) -> None:
-    """A worker that has served enough goes by itself; another is there at once, again and again, and nobody notices."""
+    """A worker that has served enough goes by itself; another is there at once, again and again: no client notices."""
     start(program, worker_class, max_requests=30)
     with Traffic(program.address, {"one-shot": 4}, seconds=60) as traffic:
         program.wait_for(r"(?s)(has left.*){4}", deadline=30)
@@ -232,7 +217,7 @@ def test_a_stuck_worker_is_killed(program: Program) -> None:
 
 def test_hooks(program: Program) -> None:
     """With gunicorn's arguments, each in the process it belongs to."""
-    start(program, "gthread", text=with_hooks(WSGI, HOOKS, *HOOK_NAMES))
+    start(program, "gthread", **TELLING_HOOKS)
     server, (first, second) = str(program.pid), map(str, workers(program))
     assert hooks(program, "pre_fork") == [[server, server, "1", "0"], [server, server, "2", "1"]]
     assert sorted(hooks(program, "post_fork")) == sorted([pid, "True", "True"] for pid in (first, second))
@@ -280,16 +265,14 @@ def test_tls(program: Program, worker_class: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("worker_class", ["sync", "gevent", "asgi", UVICORN])
 def test_the_check(program: Program, worker_class: str) -> None:
-    """Answered by one more worker, which then leaves, before anybody accepts."""
+    """One more worker answers it and leaves, before any worker accepts."""
     start(program, worker_class, workers=1, check="/version")
     assert len(workers(program)) <= 2
     wait_workers(program, 1)
-    text = text_for(worker_class)
-    body = 'if name == "slow":' if worker_class in ("asgi", UVICORN) else "if name not in ROUTES:"
-    program.deploy(text=text.replace(body, f"1 / 0\n    {body}", 1), version="2")
+    program.deploy(check="/fail/x", version="2")
     command = restart(program)
     assert command.returncode == 1
-    assert "the check of /version failed: the application answered 'HTTP/1.1 500" in command.stderr
+    assert "the check of /fail/x failed: the application answered 'HTTP/1.1 500" in command.stderr
     assert program.get("/version").body == b"1"
     assert program.stop() == 0
 
@@ -298,20 +281,19 @@ def test_a_stop_closes_the_port_at_once(program: Program) -> None:
     """gthread: while what runs is finished, new clients are refused."""
     start(program, "gthread", workers=1)
     with connect(program.address) as client:
-        client.sendall(request("/slow/0.7", "Connection: close"))
-        program.wait_for("slow 0.7 began")
+        client.sendall(request("/gated/go", "Connection: close"))
+        wait_at(program, "go")
         program.send(signal.SIGTERM)
         eventually(lambda: refused(program), "the port is closed")
+        open_gate(program, "go")
         assert read_answer(client).status == 200
     assert program.wait_status() == 0
 
 
 def test_hotswap_run(program: Program) -> None:
     """`-k gevent` without -w means one worker, which loads the application itself, after it has patched."""
-    asks = "import gevent.monkey\nprint('patched', gevent.monkey.is_module_patched('socket'), flush=True)\n"
-    module = WSGI.partition("if __name__ ==")[0].replace("import hotswap\n", "import hotswap\n" + asks)
     argv = [sys.executable, "-m", "hotswap", "run", "-k", "gevent", "-b", "127.0.0.1:0", "app:app"]
-    program.start(command=argv, text=module)
+    program.start(command=argv, below="sayings.patched_by_gevent")
     assert len(workers(program)) == 1
     program.wait_for("patched True")
     program.restart()
@@ -332,7 +314,7 @@ def test_a_unix_socket(program: Program) -> None:
 
 
 def wsgi(environ: object, start_response: object) -> list[bytes]:
-    """An application that nobody calls."""
+    """An application that is never called."""
     return []
 
 
@@ -384,8 +366,7 @@ def test_defaults_are_gunicorns() -> None:
 
 def test_importing_gevents_worker_patches_nothing(program: Program) -> None:
     """The server process stays what it was: it waits with epoll, and forks."""
-    says = "def when_ready(server):\n    import select\n    print('epoll', hasattr(select, 'epoll'), flush=True)\n"
-    start(program, "gevent", workers=1, text=with_hooks(WSGI, says, "when_ready"))
+    start(program, "gevent", workers=1, when_ready="tests.apps.hooks.tells_whether_there_is_epoll")
     program.wait_for("epoll True")
     program.wait_for("GeventWorker patches the standard library in each worker, after the application has been")
     assert [process.pid for process in descendants(program.pid)] == workers(program)

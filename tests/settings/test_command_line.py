@@ -56,6 +56,34 @@ def test_web_concurrency_is_the_number_of_workers() -> None:
     assert cfg.workers == 0
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "bind"),
+    [
+        (["--host", "0.0.0.0"], {}, "0.0.0.0:5000"),
+        (["--port", "0"], {}, "127.0.0.1:0"),
+        (["--host", "::1", "--port", "80"], {}, "[::1]:80"),
+        (["--host", "unix:///run/s"], {}, "unix:/run/s"),
+        (["--host", "127.0.0.1"], {"PORT": "8080"}, "127.0.0.1:8080"),
+        (["--port", "1"], {"GUNICORN_CMD_ARGS": "-b :2"}, "127.0.0.1:1"),
+        (["-b", ":3"], {"GUNICORN_CMD_ARGS": "--port 2"}, ":3"),
+    ],
+)
+def test_host_and_port(argv: list[str], environ: dict[str, str], bind: str) -> None:
+    """As `flask run` has them; they take the place of --bind, and the later source wins."""
+    cfg, _ = from_command_line([*argv, "m"], environ)
+    assert cfg.bind == [bind]
+    assert "bind" in cfg.given
+
+
+def test_debug() -> None:
+    """--debug is serve()'s debug=True, wherever it stands."""
+    for argv, environ in ((["--debug"], {}), (["--port", "1"], {"GUNICORN_CMD_ARGS": "--debug"})):
+        cfg, _ = from_command_line([*argv, "m"], environ)
+        assert (cfg.debug, cfg.use_debugger, cfg.use_evalex, cfg.reload) == (True, True, True, True)
+    cfg, _ = from_command_line(["--port", "1", "m"], {})
+    assert (cfg.debug, cfg.use_debugger, cfg.reload) == (False, False, False)
+
+
 @pytest.mark.parametrize("location", ["other.py", "file:other.py", "python:other", "settings.ini"])
 def test_conf_file_forms(project: Path, location: str) -> None:
     """A path of any ending, file: and python: are read."""
@@ -100,7 +128,7 @@ def test_hooks_of_a_conf_file(project: Path) -> None:
     ],
 )
 def test_wrong_conf_file(project: Path, text: str, sentence: str) -> None:
-    """A conf file that fails is a sentence with file, error and line; nothing is printed, nobody exits."""
+    """A conf file that fails is a sentence with file, error and line; nothing is printed, and it does not exit."""
     path = project / "gunicorn.conf.py"
     path.write_text(text)
     with pytest.raises(SettingError) as caught:
@@ -118,6 +146,8 @@ def test_wrong_conf_file(project: Path, text: str, sentence: str) -> None:
         (["m"], {"GUNICORN_CMD_ARGS": "'open"}, "cannot read GUNICORN_CMD_ARGS (No closing quotation)"),
         (["m"], {"WEB_CONCURRENCY": "lots"}, "workers cannot be 'lots' (WEB_CONCURRENCY)"),
         (["m"], {"FORWARDED_ALLOW_IPS": "x"}, "cannot use forwarded_allow_ips = 'x'"),
+        (["--port", "x", "m"], {}, "port cannot be 'x'"),
+        (["-b", ":1", "--port", "2", "m"], {}, "the address is given twice, by --bind and --host or --port (command"),
         (["--check", "healthz", "m"], {}, "check cannot be 'healthz' (command line): not a path"),
     ],
 )
@@ -153,7 +183,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(capsys.readouterr().out.split())
     assert caught.value.code == 0
     assert "--retire-timeout SECONDS" in text
-    assert "--reuse-port (Not in this version.)" in text
+    assert "--reuse-port connections queued on a closing SO_REUSEPORT socket are lost" in text
 
 
 @pytest.mark.parametrize(
@@ -162,3 +192,9 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_preload(argv: list[str], preload: bool) -> None:
     """Preloading is on, and there is an option to turn it off."""
     assert from_command_line(argv, {})[0].preload_app is preload
+
+
+def test_the_command_is_named_that_was_typed() -> None:
+    """Other commands take the same arguments."""
+    with pytest.raises(SettingError, match="write hotswap systemd-unit module:app"):
+        from_command_line([], {}, "hotswap systemd-unit")

@@ -13,6 +13,7 @@ from gunicorn import config as gunicorn_config
 from hotswap.errors import SettingError
 from hotswap.settings import CHANGED_DEFAULTS, Config
 from hotswap.settings.own import OWN_SETTINGS
+from tests.live import starts_processes
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,7 +31,7 @@ def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", CHANGED_DEFAULTS)
 def test_changed_default(name: str) -> None:
-    """What the table of changed defaults says is what a fresh configuration has, and nobody gave it."""
+    """What the table of changed defaults says is what a fresh configuration has, and counts as not given."""
     cfg = Config()
     assert cfg.settings[name].get() == CHANGED_DEFAULTS[name]
     assert not cfg.given
@@ -154,6 +155,7 @@ def test_name_is_proc_name_where_not_given() -> None:
     assert cfg.proc_name == "shop"
 
 
+@starts_processes
 def test_garbage_in_the_environment_is_a_sentence() -> None:
     """gunicorn's import fails on a WEB_CONCURRENCY that is no number; ours names it and says what to do."""
     result = python("import hotswap.settings.config", WEB_CONCURRENCY="lots")
@@ -161,6 +163,7 @@ def test_garbage_in_the_environment_is_a_sentence() -> None:
     assert "make it a number, or unset it" in result.stderr.splitlines()[-1]
 
 
+@starts_processes
 def test_a_directory_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     """gunicorn's import fails where the current directory was removed; ours says so."""
     gone = str(tmp_path / "gone")

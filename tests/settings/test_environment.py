@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from hotswap.errors import SettingError
 from hotswap.settings import from_keywords
-from hotswap.settings.environment import additions, enter, read_env_file, read_envdir
+from hotswap.settings.env_file import read_env_file
+from hotswap.settings.envdir import read_envdir
+from hotswap.settings.environment import additions, enter
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_env_file(tmp_path: Path) -> None:
         "# a comment\n\nA=1\nexport B = two words \nE=\nF=a#b\nG=a #b\nH=x=y\n"
         'C="with # hash and \\"quotes\\""\nD=\'raw \\n $x\' # said\n'
     )
-    assert read_env_file(str(file)) == {
+    assert read_env_file(str(file), {}) == {
         "A": "1",
         "B": "two words",
         "C": 'with # hash and "quotes"',
@@ -43,22 +45,42 @@ def test_env_file(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("line", ["no assignment", "=value", "1A=x", "A B=c"])
+@pytest.mark.parametrize("line", ["no assignment", "=value", "A B=c", "A='not closed", "A=a\0b"])
 def test_wrong_line_in_env_file(tmp_path: Path, line: str) -> None:
     """A line that is no assignment is named by file and number."""
     file = tmp_path / "app.env"
     file.write_text(f"A=1\n{line}\n")
     with pytest.raises(SettingError) as caught:
-        read_env_file(str(file))
+        read_env_file(str(file), {})
     assert f"{file} line 2 is no KEY=VALUE" in str(caught.value)
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0'\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")))
+def test_variables_in_the_env_file(tmp_path: Path) -> None:
+    """Those above, and those of the first generation's environment, whatever this process has made of its own."""
+    file = tmp_path / "app.env"
+    file.write_text("KEY\nA=1\nB=${A}2${HOME_}\nPATH=${PATH}:/more\nC=${NONE:-default}${NONE}\nD='two\nlines'\n")
+    assert read_env_file(str(file), {"PATH": "/bin", "HOME_": "/root"}) == {
+        "A": "1",
+        "B": "12/root",
+        "PATH": "/bin:/more",
+        "C": "default",
+        "D": "two\nlines",
+    }
+
+
+def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence with the remedy."""
+    monkeypatch.setitem(sys.modules, "dotenv.parser", None)
+    with pytest.raises(SettingError, match=r"without python-dotenv: pip install hotswap\[dotenv\]"):
+        read_env_file(str(tmp_path / "app.env"), {})
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\\\r\0'$")))
 def test_single_quotes_keep_everything(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     """Whatever stands between single quotes is the value, to the letter."""
     file = tmp_path_factory.getbasetemp() / "quoted.env"
     file.write_text(f"A='{value}'\n", encoding="utf-8")
-    assert read_env_file(str(file)) == {"A": value}
+    assert read_env_file(str(file), {}) == {"A": value}
 
 
 def test_envdir(tmp_path: Path) -> None:
@@ -79,10 +101,10 @@ def test_additions_are_read_anew(tmp_path: Path) -> None:
     file.write_text("SHOP_A=file\nSHOP_B=file\n")
     (directory / "SHOP_A").write_text("directory\n")
     cfg = from_keywords({"env_file": file, "envdir": str(directory)})
-    assert additions(cfg) == {"SHOP_A": "directory", "SHOP_B": "file"}
+    assert additions(cfg, {}) == {"SHOP_A": "directory", "SHOP_B": "file"}
     (directory / "SHOP_A").unlink()
     file.write_text("SHOP_A=changed\n")
-    assert additions(cfg) == {"SHOP_A": "changed"}
+    assert additions(cfg, {}) == {"SHOP_A": "changed"}
 
 
 @pytest.mark.parametrize("setting", ["env_file", "envdir"])
@@ -95,7 +117,7 @@ def test_files_that_went_away(tmp_path: Path, setting: str) -> None:
     with pytest.raises(
         SettingError, match=rf"cannot read {setting} .* \(No such file or directory\): correct {setting}"
     ):
-        additions(cfg)
+        additions(cfg, {})
 
 
 @pytest.mark.usefixtures("surroundings")
@@ -111,7 +133,7 @@ def test_enter(tmp_path: Path) -> None:
             "raw_env": ["SHOP_B=raw", "SHOP_C="],
         }
     )
-    enter(cfg)
+    enter(cfg, {})
     assert os.getcwd() == str(tmp_path / "site")
     assert sys.path[:3] == [f"{tmp_path}/more", f"{tmp_path}/site/lib", f"{tmp_path}/site"]
     assert [os.environ[name] for name in ("SHOP_A", "SHOP_B", "SHOP_C")] == ["file", "raw", ""]
@@ -121,7 +143,7 @@ def test_enter(tmp_path: Path) -> None:
 def test_enter_does_nothing_by_itself() -> None:
     """Where nothing is given, directory and search path stay as the program has them."""
     before = (os.getcwd(), list(sys.path), dict(os.environ))
-    enter(from_keywords({}))
+    enter(from_keywords({}), {})
     assert (os.getcwd(), list(sys.path), dict(os.environ)) == before
 
 
@@ -129,4 +151,4 @@ def test_enter_does_nothing_by_itself() -> None:
 def test_wrong_raw_env() -> None:
     """A raw_env without = is a sentence."""
     with pytest.raises(SettingError, match=r"raw_env cannot be .*: it takes texts such as KEY=VALUE"):
-        enter(from_keywords({"raw_env": ["SHOP_A"]}))
+        enter(from_keywords({"raw_env": ["SHOP_A"]}), {})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import types
 from pathlib import Path
 
+import flask
 import pytest
 
+from hotswap.apps.flask_address import default_address
 from hotswap.errors import SettingError
 from hotswap.settings import from_keywords
 from hotswap.settings.keywords import program_name
@@ -109,6 +112,44 @@ def test_what_asks_for_nothing(keywords: dict[str, object]) -> None:
     cfg = from_keywords(keywords)
     assert not cfg.given
     assert not cfg.debug
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "bind"),
+    [
+        ("shop.test:8000", {}, "shop.test:8000"),
+        ("shop.test", {}, "shop.test:5000"),
+        (":8000", {}, "127.0.0.1:8000"),
+        ("[::1]:8000", {}, "[::1]:8000"),
+        ("shop.test:8000", {"host": "0.0.0.0"}, "0.0.0.0:8000"),
+        ("shop.test:8000", {"port": 0}, "shop.test:0"),
+        ("shop.test:8000", {"bind": ":1"}, ":1"),
+        ("shop.test:x", {"host": "::", "port": 1}, "[::]:1"),
+        (None, {}, "127.0.0.1:5000"),
+        (7, {}, "127.0.0.1:5000"),
+    ],
+)
+def test_server_name(name: object, keywords: dict[str, object], bind: str) -> None:
+    """A Flask application's SERVER_NAME has what the caller does not say, as in `app.run()`; it is a default only."""
+    app = flask.Flask("shop")
+    app.config["SERVER_NAME"] = name
+    cfg = from_keywords(keywords, None, default_address(app))
+    assert cfg.bind == [bind]
+    assert ("bind" in cfg.given) == bool(keywords)
+
+
+def test_server_name_that_is_no_address() -> None:
+    """The sentence names the variable: the caller has written no port."""
+    app = flask.Flask("shop")
+    app.config["SERVER_NAME"] = "shop.test:eighty"
+    with pytest.raises(SettingError, match=r"port cannot be 'eighty'.*SERVER_NAME = 'shop.test:eighty'"):
+        from_keywords({}, None, default_address(app))
+
+
+def test_server_name_of_other_frameworks() -> None:
+    """There it may mean something else."""
+    app = types.SimpleNamespace(config={"SERVER_NAME": "shop.test:8000"})
+    assert default_address(app) is None
 
 
 def test_debug() -> None:

@@ -59,7 +59,7 @@ def test_rows_that_are_not_simply_honoured_say_why() -> None:
 
 
 def test_defaults_are_never_refused() -> None:
-    """A configuration that nobody touched passes, and so does one in which every default is written down."""
+    """A fresh configuration passes, and so does one in which every default is written down."""
     cfg = Config()
     check(cfg)
     for name in REFUSED:
@@ -86,7 +86,7 @@ def test_refused_setting(name: str) -> None:
 
 
 def test_all_refusals_at_once() -> None:
-    """Who asks for three things that are refused reads three lines, not one after the other."""
+    """A user that asks for three things that are refused reads three lines at once, not one after the other."""
     cfg = from_keywords({"spew": True, "reuse_port": True, "paste": "p.ini"})
     with pytest.raises(SettingError) as caught:
         check(cfg)
@@ -95,6 +95,17 @@ def test_all_refusals_at_once() -> None:
         "reuse_port",
         "paste",
     ]
+
+
+def test_the_fast_parser_with_what_it_does_not_know() -> None:
+    """gunicorn would raise at each request."""
+    cfg = from_keywords({"http_parser": "fast"})
+    check(cfg)
+    cfg = from_keywords({"http_parser": "fast", "strip_header_spaces": True})
+    with pytest.raises(SettingError) as caught:
+        check(cfg)
+    assert str(caught.value).startswith("http_parser = 'fast' (keyword) is refused: http_parser='fast' is incompatible")
+    assert str(caught.value).endswith("(pip install 'hotswap[fast]', or http_parser = 'auto')")
 
 
 @pytest.mark.parametrize("context", [ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "adhoc", ("c.pem", "k.pem")])

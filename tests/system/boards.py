@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from hotswap.system.scoreboard import Scoreboard
-from tests.system.puppet import Puppet
+from hotswap.scoreboard import Scoreboard
+from tests.system.other_process import OtherProcess
 
-IMPORT = "import os; from hotswap.system.scoreboard import Scoreboard, ScoreboardError, list_servers"
+IMPORT = "import os; from hotswap.scoreboard import Scoreboard, ScoreboardError, list_servers"
 
 
-def successor(board: Scoreboard, state: str = "serving", generation: int = 2) -> Puppet:
+def successor(board: Scoreboard, state: str = "serving", generation: int = 2) -> OtherProcess:
     """Another process on the board, in `state`."""
-    puppet = Puppet(board.fileno())
-    puppet.do(f"{IMPORT}; board = Scoreboard.from_fd({board.fileno()})")
-    puppet.do(f"slot = board.take_slot({generation}, 'server')")
+    process = OtherProcess(board.fileno())
+    process.do(f"{IMPORT}; board = Scoreboard.from_fd({board.fileno()})")
+    process.do(f"slot = board.take_slot({generation}, 'server')")
     if state:
-        puppet.do(f"slot.set_state({state!r})")
-    return puppet
+        process.do(f"slot.set_state({state!r})")
+    return process

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hotswap.scoreboard import Scoreboard
 from hotswap.system.addresses import parse
 from hotswap.system.listeners import Listener, bind
 from tests.system.listening import Bind
@@ -33,3 +34,11 @@ def open_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ls") as name:
         Path(name).chmod(0o755)
         yield Path(name)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Scoreboard]:
+    """A new one, of this process."""
+    made = Scoreboard.create(str(tmp_path), "127.0.0.1:5000")
+    yield made
+    made.close()

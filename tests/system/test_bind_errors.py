@@ -11,11 +11,13 @@ import pytest
 
 from hotswap.system.addresses import parse
 from hotswap.system.listeners import bind
+from tests.live import starts_processes
 from tests.system.listening import HOLDER, NOBODY, UNPRIVILEGED, Bind, held, ipv6, python, refusal, run
 
 
+@starts_processes
 def test_address_in_use_names_the_holder() -> None:
-    """Who has the port is told by pid and command, with what can be done about it."""
+    """The message names the process that has the port by pid and command, with a remedy."""
     with held("127.0.0.1:0") as (pid, bound):
         error = refusal(bound)
     assert f"(address in use by pid {pid} " in str(error)
@@ -26,6 +28,7 @@ def test_address_in_use_names_the_holder() -> None:
 @pytest.mark.parametrize(
     ("taken", "wanted"), [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("[::]", "127.0.0.1")]
 )
+@starts_processes
 def test_an_address_that_collides_names_the_holder(taken: str, wanted: str) -> None:
     """All addresses of a port and one of them cannot be had by two servers."""
     if taken == "[::]":
@@ -35,6 +38,7 @@ def test_an_address_that_collides_names_the_holder(taken: str, wanted: str) -> N
     assert f"(address in use by pid {pid} " in str(error)
 
 
+@starts_processes
 def test_a_hotswap_server_in_the_way_can_be_restarted() -> None:
     """Where the holder is a hotswap server the sentence has the command that replaces it."""
     title = "import setproctitle; setproctitle.setproctitle('hotswap: app gen 1 [serving]')\n" + HOLDER
@@ -58,6 +62,7 @@ def test_an_address_that_collides_with_one_of_our_own(listen: Bind) -> None:
     )
 
 
+@starts_processes
 def test_an_address_of_our_own_that_another_process_has_too(listen: Bind) -> None:
     """A predecessor has the same listeners, but it is no other server."""
     listener = listen("127.0.0.1:0")
@@ -70,7 +75,7 @@ def test_an_address_of_our_own_that_another_process_has_too(listen: Bind) -> Non
 
 
 def test_an_address_in_use_by_a_socket_that_cannot_be_found() -> None:
-    """A socket that is bound but does not listen is in no table: the sentence then names nobody."""
+    """A socket that is bound but does not listen is in no table: the message then names no process."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         error = refusal(f"127.0.0.1:{other.getsockname()[1]}")
@@ -134,7 +139,7 @@ def test_the_longest_names_can_be_bound(listen: Bind, open_dir: Path) -> None:
 
 
 def test_a_host_name_that_does_not_resolve() -> None:
-    """A name that is nobody's (RFC 6761 reserves .invalid for that) is not taken for another machine's."""
+    """A name that no machine has (RFC 6761 reserves .invalid for that) is not taken for another machine's."""
     sentence = str(refusal("nowhere.invalid:80"))
     assert "(no such host: " in sentence
     assert sentence.endswith("): use an address of this machine, or :PORT for all of them")
@@ -146,6 +151,7 @@ def test_a_link_local_address_without_its_interface() -> None:
     assert "(invalid argument): name the interface of a link-local address" in str(refusal("[fe80::1]:0"))
 
 
+@starts_processes
 def test_a_privileged_port_without_privileges() -> None:
     """An ordinary user is told which ports are free, and of socket activation."""
     first_free = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
@@ -157,6 +163,7 @@ def test_a_privileged_port_without_privileges() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what another user may not touch")
+@starts_processes
 def test_a_unix_path_without_privileges(open_dir: Path) -> None:
     """No right to write there, another user's stale socket in a sticky directory, his private socket."""
     (open_dir / "sticky").mkdir()

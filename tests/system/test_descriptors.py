@@ -1,4 +1,4 @@
-"""Descriptor numbers: what one is, and listeners that stand from 3 on without closing anybody else's."""
+"""Descriptor numbers: what one is, and listeners that move to 3 and on without closing other code's descriptors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from hotswap.system.addresses import parse
 from hotswap.system.listeners import bind, move_fd, place
+from tests.live import starts_processes
 from tests.system.listening import refusal, run
 
 FREE_FROM = 200  # above what pytest has open
 
 
 def test_what_does_not_listen_is_not_adopted() -> None:
-    """A mistaken number is named for what it is, and stays open: it is somebody else's."""
+    """A mistaken number is named for what it is, and stays open: it is other code's."""
     with contextlib.ExitStack() as stack:
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).fileno()
         silent = stack.enter_context(socket.socket()).fileno()
@@ -74,8 +75,9 @@ print([listener.fileno() for listener in listeners])
         ([7], "[3, 4, 5]"),
     ],
 )
+@starts_processes
 def test_listeners_stand_from_descriptor_3_on(foreign: list[int], numbers: str) -> None:
-    """Where an operator expects them, unless somebody else has the number: that one is left alone."""
+    """They get the numbers that an operator expects, except one that other code has: that is left alone."""
     assert run(PLACED, *map(str, foreign)) == [numbers]
 
 

@@ -13,19 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotswap.system import nofile
-from hotswap.system.exchange import (
-    MAX_DATA,
-    MAX_FDS,
-    MAX_MESSAGE,
-    Exchange,
-    ExchangeError,
-    Message,
-    Passed,
-    pack,
-)
-from tests.system.moving import close, connections, open_fds, other_side
-from tests.system.puppet import DEADLINE
+from hotswap.handover.exchange import Exchange
+from hotswap.handover.wire import MAX_DATA, MAX_FDS, MAX_MESSAGE, ExchangeError, Message, Passed, pack
+from hotswap.system import fd_limit
+from tests.live import starts_processes
+from tests.system.exchange_connections import close, connections, open_fds, other_side
+from tests.system.other_process import DEADLINE
 
 
 @pytest.fixture
@@ -44,7 +37,6 @@ items = st.builds(
     fd=st.just(-1),
     listener=texts,
     data=st.binary(max_size=100) | st.integers(0, MAX_DATA).map(bytes),
-    peer=texts,
     proxy=texts,
 )
 
@@ -67,9 +59,7 @@ def test_few_messages() -> None:
     assert [len(message.passed) for message in pack(full)] == [2, 2, 1]
 
 
-@pytest.mark.parametrize(
-    "item", [Passed(-1, "x", bytes(MAX_DATA + 1)), Passed(-1, "x", proxy="y" * MAX_MESSAGE)]
-)
+@pytest.mark.parametrize("item", [Passed(-1, "x", bytes(MAX_DATA + 1)), Passed(-1, "x", proxy="y" * MAX_MESSAGE)])
 def test_connection_too_large_to_travel(item: Passed) -> None:
     """A connection with more unserved bytes than may travel is refused before anything is packed."""
     with pytest.raises(ValueError, match="bytes unserved cannot travel"):
@@ -79,7 +69,7 @@ def test_connection_too_large_to_travel(item: Passed) -> None:
 # The journey
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(items, max_size=150))
 def test_round_trip(passed: list[Passed]) -> None:
     """Whatever is sent is received: the same connection with the same words and bytes, in order."""
@@ -99,7 +89,7 @@ def test_round_trip(passed: list[Passed]) -> None:
     assert all(os.fstat(item.fd).st_ino == inode for item in received)
     close(passed=received)
     for one, two in zip(passed, received, strict=True):
-        assert (one.listener, one.data, one.peer, one.proxy) == (two.listener, two.data, two.peer, two.proxy)
+        assert (one.listener, one.data, one.proxy) == (two.listener, two.data, two.proxy)
     assert open_fds() == before
     exchange.close()
     os.close(read)
@@ -143,6 +133,7 @@ def test_sending_closes_the_own_copy(exchange: Exchange) -> None:
     close(clients=clients, passed=received)
 
 
+@starts_processes
 def test_bytes_that_arrive_on_the_way(exchange: Exchange) -> None:
     """What a client sends while its connection is in the queue is not lost."""
     (client,), passed = connections(1)
@@ -157,6 +148,7 @@ def test_bytes_that_arrive_on_the_way(exchange: Exchange) -> None:
     client.close()
 
 
+@starts_processes
 def test_sender_killed_after_sending(exchange: Exchange) -> None:
     """What a process has sent outlives it, kill -9 or not."""
     with other_side(exchange) as sender:
@@ -169,8 +161,9 @@ def test_sender_killed_after_sending(exchange: Exchange) -> None:
     close(passed=received)
 
 
+@starts_processes
 def test_receiver_killed_before_receiving(exchange: Exchange) -> None:
-    """What nobody has received yet is taken back by its sender, and no client has noticed."""
+    """The sender takes back what no process has received yet, and no client has noticed."""
     clients, passed = connections(100)
     with other_side(exchange) as receiver:
         for message in pack(passed):
@@ -186,6 +179,7 @@ def test_receiver_killed_before_receiving(exchange: Exchange) -> None:
     close(clients=clients, passed=taken)
 
 
+@starts_processes
 def test_every_connection_arrives_once(exchange: Exchange) -> None:
     """Several processes receive from one exchange: each connection goes to one of them."""
     clients, passed = connections(300)
@@ -197,16 +191,16 @@ def test_every_connection_arrives_once(exchange: Exchange) -> None:
         "        os.write(item.fd, item.data + b'!'); got.append(item)"
     )
     with other_side(exchange, read) as one, other_side(exchange, read) as two:
-        for puppet in (one, two):
-            puppet.begin(loop)
+        for process in (one, two):
+            process.begin(loop)
         # Small ones, so that both get some.
         for item in passed:
             assert exchange.send(pack([item])[0])
         answers = [client.recv(100) for client in clients]
         assert answers == [str(number).encode() + b"!" for number in range(300)]
         os.close(write)
-        for puppet in (one, two):
-            puppet.answer()
+        for process in (one, two):
+            process.answer()
         assert one.ask("len(got)") + two.ask("len(got)") == 300
     os.close(read)
     close(clients=clients)
@@ -243,6 +237,7 @@ def test_full_queue(exchange: Exchange) -> None:
     os.close(write)
 
 
+@starts_processes
 def test_too_many_connections_in_flight(exchange: Exchange) -> None:
     """More descriptors in flight than the user may have (ETOOMANYREFS) is a full queue, not an error."""
     with other_side(exchange, limit=200) as sender:
@@ -280,7 +275,7 @@ def test_nobody_has_the_sending_end() -> None:
     exchange = Exchange.create()
     half = Exchange(os.dup(exchange.receive_fd), os.dup(exchange.receive_fd))
     exchange.close()
-    with pytest.raises(ExchangeError, match="nobody has its sending end"):
+    with pytest.raises(ExchangeError, match="no process has its sending end"):
         half.receive()
     half.close()
 
@@ -288,12 +283,11 @@ def test_nobody_has_the_sending_end() -> None:
 # Many
 
 
-def test_five_thousand_connections(
-    exchange: Exchange, record_property: Callable[[str, object], None]
-) -> None:
-    """5,000 TCP connections move to another process and are answered there: none is lost, in under 5 s."""
+@starts_processes
+def test_five_thousand_connections(exchange: Exchange, record_property: Callable[[str, object], None]) -> None:
+    """5,000 TCP connections move to another process and are answered there: none is lost."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    count = min(5000, (nofile.raise_nofile_limit() - 200) // 2)
+    count = min(5000, (fd_limit.raise_nofile_limit() - 200) // 2)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     clients, passed = [], []
     for number in range(count):
@@ -301,7 +295,7 @@ def test_five_thousand_connections(
         server, _ = listener.accept()
         passed.append(Passed(server.detach(), "127.0.0.1:80", b"%d" % number))
     with other_side(exchange) as receiver:
-        receiver.do("from hotswap.system.nofile import raise_nofile_limit; raise_nofile_limit(); got = []")
+        receiver.do("from hotswap.system.fd_limit import raise_nofile_limit; raise_nofile_limit(); got = []")
         receiver.begin(
             f"while len(got) < {count} and select.select([exchange.receive_fd], [], [], 10)[0]:\n"
             "    got += exchange.receive() or []"
@@ -310,7 +304,6 @@ def test_five_thousand_connections(
         _send_all(exchange, pack(passed))
         receiver.answer()
         record_property("seconds", round(time.perf_counter() - began, 3))
-        assert time.perf_counter() - began < 5
         assert receiver.ask("len(got)") == count
         receiver.do("for item in got: os.write(item.fd, item.data)")
         for number, client in enumerate(clients):

@@ -22,7 +22,7 @@ from hotswap.system.addresses import keys, parse, parse_all
 from hotswap.system.inherited import Inherited, match, server_starter, systemd
 from tests import asking
 from tests.eventually import DEADLINE, eventually
-from tests.processes import Brood
+from tests.processes import ProcessTree
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +117,7 @@ def item(fd: int, name: str, bound: str, dual: bool = False) -> Inherited:
 
 
 @STARTER
-def test_start_server_passes_ports_and_paths(brood: Brood, tmp_path: Path) -> None:
+def test_start_server_passes_ports_and_paths(process_tree: ProcessTree, tmp_path: Path) -> None:
     """Every kind of --port and --path arrives, UDP is left out, and the clients of each reach the server."""
     path = tmp_path / "a;b=c.sock"
     ports = ["0", "127.0.0.1:0", "[::1]:0", "u0", "localhost:0=20"]
@@ -141,7 +141,7 @@ def test_start_server_passes_ports_and_paths(brood: Brood, tmp_path: Path) -> No
 
 
 @STARTER
-def test_start_server_without_addresses_of_our_own(brood: Brood, tmp_path: Path) -> None:
+def test_start_server_without_addresses_of_our_own(process_tree: ProcessTree, tmp_path: Path) -> None:
     """A server that names no address serves all that start_server has, each under the name it is bound to."""
     command = [
         "start_server",
@@ -162,7 +162,7 @@ def test_start_server_without_addresses_of_our_own(brood: Brood, tmp_path: Path)
 
 
 @STARTER
-def test_start_server_without_sockets(brood: Brood) -> None:
+def test_start_server_without_sockets(process_tree: ProcessTree) -> None:
     """Without --port and --path its variable is there, and empty."""
     with started("start_server", "--", sys.executable, "-c", TAKER) as process:
         got = said(process)
@@ -171,7 +171,7 @@ def test_start_server_without_sockets(brood: Brood) -> None:
 
 
 @STARTER
-def test_the_same_socket_comes_back_in_the_next_generation(brood: Brood) -> None:
+def test_the_same_socket_comes_back_in_the_next_generation(process_tree: ProcessTree) -> None:
     """HUP starts a new worker, which gets the same address again and answers."""
     with started("start_server", "--port", "127.0.0.1:0", "--", sys.executable, "-c", TAKER) as process:
         first = said(process)
@@ -211,7 +211,7 @@ def test_a_descriptor_that_is_not_open_is_refused() -> None:
 
 
 @ACTIVATOR
-def test_systemd_activates_a_server(brood: Brood, tmp_path: Path) -> None:
+def test_systemd_activates_a_server(process_tree: ProcessTree, tmp_path: Path) -> None:
     """systemd's own activator passes named sockets; found by name, by number and by what is bound."""
     listens = [f"{tmp_path}/a", f"{tmp_path}/w", f"@{tmp_path}", f"{tmp_path}/b"]
     options = [option for listen in listens for option in ("-l", listen)]
@@ -238,20 +238,20 @@ def test_systemd_activates_a_server(brood: Brood, tmp_path: Path) -> None:
     assert got["placed"] == [3, 4, 5, 6]
 
 
-def test_systemd_without_names(brood: Brood) -> None:
+def test_systemd_without_names(process_tree: ProcessTree) -> None:
     """LISTEN_FDNAMES may be missing, or too short."""
     assert [got[1] for got in activated(2, "LISTEN_PID=PID LISTEN_FDS=2")["inherited"]] == ["", ""]
     environ = "LISTEN_PID=PID LISTEN_FDS=2 LISTEN_FDNAMES=web"
     assert [got[1] for got in activated(2, environ)["inherited"]] == ["web", ""]
 
 
-def test_variables_for_another_process_are_not_ours(brood: Brood) -> None:
+def test_variables_for_another_process_are_not_ours(process_tree: ProcessTree) -> None:
     """LISTEN_PID of a parent shell says nothing about our descriptors, and is not passed on."""
     got = activated(1, "LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=web LISTEN_PIDFDID=7")
     assert (got["inherited"], got["environ"]) == ([], [])
 
 
-def test_a_datagram_socket_from_systemd_is_refused(brood: Brood) -> None:
+def test_a_datagram_socket_from_systemd_is_refused(process_tree: ProcessTree) -> None:
     """A unit with ListenDatagram= is not for a web server: the sentence names the descriptor."""
     got = activated(1, "LISTEN_PID=PID LISTEN_FDS=1 LISTEN_FDNAMES=log udp")
     assert got == {
@@ -259,7 +259,7 @@ def test_a_datagram_socket_from_systemd_is_refused(brood: Brood) -> None:
     }
 
 
-def test_fewer_descriptors_than_systemd_promised(brood: Brood) -> None:
+def test_fewer_descriptors_than_systemd_promised(process_tree: ProcessTree) -> None:
     """A wrapper that closed one of them is told from the service's own mistake."""
     got = activated(1, "LISTEN_PID=PID LISTEN_FDS=999999999")
     assert got["error"] == ("file descriptor 4, passed by systemd, is not open: pass only listening stream sockets")
@@ -283,7 +283,7 @@ def test_fewer_descriptors_than_systemd_promised(brood: Brood) -> None:
     ],
 )
 def test_variables_that_make_no_sense_are_refused(environ: dict[str, str], sentence: str) -> None:
-    """Whoever set them by hand is told which one is wrong."""
+    """The error says which of the variables is wrong; a user may have set them by hand."""
     with pytest.raises(BindError) as caught:
         systemd(environ, 7)
     assert str(caught.value) == sentence

@@ -14,6 +14,7 @@ import pytest
 
 from hotswap.system.listeners import adopt
 from tests.eventually import DEADLINE
+from tests.live import starts_processes
 from tests.system.listening import HOLDER, NOBODY, Bind, connect, held, ipv6, python, refusal
 
 # --- binding
@@ -93,13 +94,14 @@ def test_a_unix_socket_has_the_mode_that_was_asked_for(umask: int, mode: int, li
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_unix_socket_can_belong_to_another_user(listen: Bind, open_dir: Path) -> None:
-    """A server that is about to drop its privileges gives the file to whom it will be."""
+    """A server that is about to drop its privileges gives the file to the user that it will be."""
     listen(f"unix:{open_dir}/a.sock", owner=(NOBODY, -1))
     found = (open_dir / "a.sock").stat()
     assert (found.st_uid, found.st_gid) == (NOBODY, os.getegid())
 
 
 @pytest.mark.parametrize("leftover", ["closed", "killed"])
+@starts_processes
 def test_a_stale_unix_socket_is_replaced(leftover: str, listen: Bind, open_dir: Path) -> None:
     """The file of a server that is gone, orderly or not, is no obstacle."""
     text = f"unix:{open_dir}/a.sock"
@@ -115,8 +117,9 @@ def test_a_stale_unix_socket_is_replaced(leftover: str, listen: Bind, open_dir: 
         pass
 
 
+@starts_processes
 def test_a_living_unix_socket_is_not_taken_away(open_dir: Path) -> None:
-    """The sentence names who has it, and the server there goes on answering."""
+    """The message names the process that has it, and the server there goes on answering."""
     text = f"unix:{open_dir}/a.sock"
     with held(text) as (pid, _):
         error = refusal(text)
@@ -148,8 +151,9 @@ def test_a_datagram_socket_at_the_path_is_alive(open_dir: Path) -> None:
         assert "(address in use)" in str(refusal(f"unix:{open_dir}/a.sock"))
 
 
+@starts_processes
 def test_an_abstract_name_in_use_names_its_holder(open_dir: Path) -> None:
-    """An abstract name has no file that could be stale: who has it is told."""
+    """An abstract name has no file that could be stale: the message names the process that has it."""
     with held(f"unix:@{open_dir}") as (pid, _):
         assert f"(address in use by pid {pid} " in str(refusal(f"unix:@{open_dir}"))
 
@@ -163,7 +167,7 @@ def test_the_path_is_removed_by_the_server_that_made_it(listen: Bind, open_dir: 
 
 
 def test_the_path_is_left_alone_when_another_server_replaced_it(listen: Bind, open_dir: Path) -> None:
-    """Whoever put another socket there owns the path now."""
+    """The process that put another socket there owns the path now."""
     ours = listen(f"unix:{open_dir}/a.sock")
     (open_dir / "a.sock").unlink()
     theirs = listen(f"unix:{open_dir}/a.sock")
@@ -209,7 +213,7 @@ def test_an_adopted_listener_keeps_its_clients(listen: Bind) -> None:
 
 
 def test_the_path_is_removed_by_a_later_generation(listen: Bind, open_dir: Path) -> None:
-    """The identity travels with the socket: who stops the server removes the file, whoever made it."""
+    """The identity travels with the socket: the last process of a server removes the file that the first has made."""
     first = listen(f"unix:{open_dir}/a.sock")
     later = adopt(os.dup(first.fileno()), first.key, first.address, first.identity)
     first.close()

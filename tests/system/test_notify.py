@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hotswap.system.notify import Notifier
+from hotswap.system.sd_notify import Notifier, watchdog_s
 from tests.eventually import DEADLINE
 
 
@@ -68,17 +68,49 @@ def test_reloading_has_the_time_at_which_it_began(systemd: Systemd) -> None:
     assert before <= int(monotonic.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
-def test_stopping_status_and_more_time(systemd: Systemd) -> None:
-    """The other three things that are said."""
+def test_stopping_progress_more_time_and_a_sign_of_life(systemd: Systemd) -> None:
+    """The other things that are said; more time is asked for with each of the longer ones, if there is any to ask."""
     notifier = systemd.notifier()
     assert notifier.stopping()
-    assert notifier.status("draining 3")
+    assert notifier.stopping("draining 3", 1.5)
+    assert notifier.progress("draining 3")
+    assert notifier.progress("draining 2", 0.5)
+    assert notifier.reloading(70)
     assert notifier.extend(1.5)
-    assert [systemd.heard() for _ in range(3)] == [
+    assert notifier.alive()
+    assert notifier.ready(alive=True)
+    heard = [systemd.heard() for _ in range(8)]
+    assert heard[4].pop(1).startswith("MONOTONIC_USEC=")
+    assert heard == [
         ["STOPPING=1"],
+        ["STOPPING=1", "STATUS=draining 3", "EXTEND_TIMEOUT_USEC=1500000"],
         ["STATUS=draining 3"],
+        ["STATUS=draining 2", "EXTEND_TIMEOUT_USEC=500000"],
+        ["RELOADING=1", "EXTEND_TIMEOUT_USEC=70000000"],
         ["EXTEND_TIMEOUT_USEC=1500000"],
+        ["WATCHDOG=1"],
+        ["READY=1", "WATCHDOG=1"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, 0.0),
+        ({"WATCHDOG_USEC": "3000000"}, 3.0),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "7"}, 3.0),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "5"}, 3.0),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "77"}, 0.0),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": ""}, 3.0),
+        ({"WATCHDOG_USEC": "0"}, 0.0),
+        ({"WATCHDOG_USEC": "-1"}, 0.0),
+        ({"WATCHDOG_USEC": "soon"}, 0.0),
+        ({"WATCHDOG_PID": "7"}, 0.0),
+    ],
+)
+def test_the_watchdog_is_asked_of_one_process(environ: dict[str, str], seconds: float) -> None:
+    """As sd_watchdog_enabled(3) has it, for process 7 whose first generation was 5."""
+    assert watchdog_s(environ, {7, 5}) == seconds
 
 
 @given(st.text(max_size=2000))
@@ -89,7 +121,7 @@ def test_a_status_is_one_line_and_fits(text: str) -> None:
     """Whatever an error's text holds, it is no assignment of its own and not too long for systemd."""
     with tempfile.TemporaryDirectory() as name:
         listening = Systemd(f"\0{name}")
-        assert listening.notifier().status(text)
+        assert listening.notifier().progress(text)
         datagram = listening.sock.recv(65536)
         listening.sock.close()
     assert datagram.startswith(b"STATUS=")
@@ -122,7 +154,7 @@ def test_a_full_queue_does_not_block(systemd: Systemd) -> None:
     """A systemd that does not read must not stop a server that serves."""
     notifier = systemd.notifier()
     sent = 0
-    while notifier.status("x" * 1000):
+    while notifier.progress("x" * 1000):
         sent += 1
         assert sent < 100_000
     systemd.heard()

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from hotswap.errors import SettingError
 from hotswap.system.pidfile import PidFile
 from tests.eventually import DEADLINE
+from tests.live import starts_processes
+from tests.processes import ProcessTree
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -36,7 +38,7 @@ for path in sys.argv[2:]:
 
 
 @pytest.fixture
-def dead_pid() -> int:
+def dead_pid(process_tree: ProcessTree) -> int:
     """The pid of a process that is gone."""
     with subprocess.Popen(["true"]) as process:
         process.wait(timeout=DEADLINE)
@@ -75,7 +77,7 @@ def test_the_file_names_the_predecessor_until_the_successor_serves(tmp_path: Pat
 
 
 def test_a_predecessor_takes_the_file_back(tmp_path: Path) -> None:
-    """When the successor is dead, the file names who serves again, and goes when that one stops."""
+    """When the successor is dead, the file names the process that serves again, and goes when that one stops."""
     path = tmp_path / "app.pid"
     predecessor, successor = PidFile(path), PidFile(path)
     for pidfile, pid in ((predecessor, 1001), (successor, 1002)):
@@ -181,7 +183,7 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_commit_that_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
-    """Somebody made a directory of the path meanwhile: an error, and nothing is left behind."""
+    """The path has become a directory meanwhile: an error, and nothing is left behind."""
     pidfile = PidFile(tmp_path / "app.pid")
     pidfile.prepare(1001)
     (tmp_path / "app.pid").mkdir()
@@ -191,6 +193,7 @@ def test_a_commit_that_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what another user may not touch")
+@starts_processes
 def test_without_the_right_to_write(open_dir: Path) -> None:
     """A directory that belongs to root, and a file of root's in a directory such as /tmp."""
     (open_dir / "sticky").mkdir()
@@ -215,8 +218,23 @@ def test_the_holder_is_a_living_stranger(tmp_path: Path, dead_pid: int) -> None:
         assert pidfile.holder() == holder
 
 
+def test_another_servers_file_is_not_replaced(tmp_path: Path) -> None:
+    """Neither when it is taken nor when it is taken back, and it is looked at anew each time."""
+    path = tmp_path / "app.pid"
+    path.write_text(f"{os.getppid()}\n")
+    names = {os.getppid(): ""}
+    pidfile = PidFile(path, names.__getitem__)
+    pidfile.prepare(4711)
+    names[os.getppid()] = "shop"
+    for act in (pidfile.check, lambda: pidfile.prepare(4711), lambda: pidfile.take_back(4711)):
+        with pytest.raises(SettingError, match=f"is in use by pid {os.getppid()}, which serves shop: choose another"):
+            act()
+    assert path.read_text() == f"{os.getppid()}\n"
+
+
+@starts_processes
 def test_a_zombie_holds_nothing(tmp_path: Path) -> None:
-    """A process that has ended but was not waited for serves nobody."""
+    """A zombie serves no client."""
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         (tmp_path / "app.pid").write_text(f"{process.pid}\n")
@@ -262,7 +280,23 @@ def test_reading_never_fails(content: bytes) -> None:
 
 
 def test_what_is_not_a_file_has_no_pid(tmp_path: Path) -> None:
-    """Missing, a directory, a pipe that nobody writes to (which must not be waited for), not even a path."""
+    """Missing, a directory, a pipe without a writer (which must not be waited for), not even a path."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "none", tmp_path, tmp_path / "pipe", "a\0b"):
         assert PidFile.read(path) is None
+
+
+def test_handed_to_another_process(tmp_path: Path) -> None:
+    """Only while it names the one that hands it on, and what the other has written aside stays where it is."""
+    path = tmp_path / "pid"
+    ours, theirs = PidFile(path), PidFile(path)
+    ours.take_back(1001)
+    theirs.prepare(1002)
+    ours.hand_to(1003)
+    assert path.read_text() == "1003\n"
+    theirs.commit()
+    assert path.read_text() == "1002\n"
+    ours.hand_to(1003)
+    assert path.read_text() == "1002\n"
+    ours.discard()
+    assert [file.name for file in tmp_path.iterdir()] == ["pid"]

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from hotswap.system.program import (
-    Origin,
-    Program,
-    describe,
-    directory_of_start,
-    first_environ,
-    logical_directory,
-    refusal,
-    without_graceful,
-)
+from hotswap.restart.first_environment import first_environ
+from hotswap.restart.program import Origin, Program, describe, without_graceful
+from hotswap.restart.refusal import refusal
 
 PYTHON = "/usr/bin/python3"
 
@@ -102,46 +94,13 @@ def test_the_first_environment() -> None:
     assert first_environ(own, {"A": "original", "B": None}, "HANDOFF") == {"A": "original", "C": "kept"}
 
 
-def test_the_logical_directory_is_pwd_if_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A symlink that the user stands on keeps its name; a PWD that lies is not believed."""
-    (tmp_path / "r1").mkdir()
-    (tmp_path / "current").symlink_to("r1")
-    monkeypatch.chdir(tmp_path / "current")
-    assert logical_directory({"PWD": f"{tmp_path}/current"}) == f"{tmp_path}/current"
-    assert logical_directory({"PWD": "/"}) == os.getcwd() == f"{tmp_path.resolve()}/r1"
-    assert logical_directory({"PWD": "/not/there"}) == os.getcwd()
-    assert logical_directory({}) == os.getcwd()
-
-
-@pytest.mark.parametrize(
-    ("argv", "file", "directory"),
-    [
-        (["python", "app.py", "-v"], "/srv/app.py", "/srv"),
-        (["python", "-X", "utf8", "./bin/../app.py"], "/srv/./bin/../app.py", "/srv"),
-        (["python", "app.py"], "/app.py", "/"),
-        (["python", "/srv/app.py"], "/srv/app.py", ""),
-        (["python", "-m", "app"], "/srv/app.py", ""),
-        (["python", "-m", "site"], "/srv/site/__main__.py", ""),
-        (["python", "-c", "import app"], "", ""),
-        (["python"], "", ""),
-    ],
-)
-def test_where_a_script_was_started(argv: list[str], file: str, directory: str) -> None:
-    """A relative script tells it, though the program may have changed the directory since."""
-    assert directory_of_start(argv, file) == directory
-
-
 APP = Program(sys.executable, (sys.executable, "app.py"), "/", {})
 
 
 @pytest.mark.parametrize(
     ("program", "origin", "says"),
     [
-        (APP, Origin(1, 0, 1, {}), "pid 1"),
-        (APP, Origin(1, 0, 5, {}), "pid 1"),
         (APP, Origin(7, 9, 1, {"SERVER_STARTER_PORT": "80=4"}), "start_server"),
-        (APP, Origin(7, 9, 1, {"SYSTEMD_EXEC_PID": "7"}), "Type=notify"),
-        (APP, Origin(7, 9, 1, {"SUPERVISOR_ENABLED": "1"}), "supervisord"),
         (Program(sys.executable, (sys.executable, "-"), "/", {}), Origin(7, 9, 1, {}), "standard input"),
         (Program(sys.executable, (sys.executable,), "/", {}), Origin(7, 9, 1, {}), "standard input"),
         (Program(sys.executable, (sys.executable, "-u"), "/", {}), Origin(7, 9, 1, {}), "standard input"),
@@ -153,21 +112,6 @@ def test_refusals(program: Program, origin: Origin, says: str) -> None:
     """A restart whose end would end the server is refused, and the sentence has a remedy behind the colon."""
     assert says in refusal(program, origin)
     assert ": " in refusal(program, origin)
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        Origin(7, 9, 1, {}),
-        Origin(7, 9, 1, {"SYSTEMD_EXEC_PID": "7", "NOTIFY_SOCKET": "/run/n"}),
-        Origin(7, 9, 1, {"SYSTEMD_EXEC_PID": "8"}),
-        Origin(7, 1, 2, {"SUPERVISOR_ENABLED": "1"}),
-        Origin(7, 1, 2, {}),
-    ],
-)
-def test_no_refusal(origin: Origin) -> None:
-    """A later generation is pid 1's child by adoption, which means nothing."""
-    assert refusal(APP, origin) == ""
 
 
 @pytest.mark.parametrize(

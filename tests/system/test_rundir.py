@@ -1,4 +1,4 @@
-"""The run directory: which one is chosen, and that no directory of somebody else's is ever used."""
+"""The run directory: which one is chosen, and that no other user's directory is ever used."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hotswap.errors import SettingError
-from hotswap.system import rundir
-from hotswap.system.scoreboard import Scoreboard, list_servers
+from hotswap.scoreboard import Scoreboard, list_servers, run_directory
+from tests.live import starts_processes
 from tests.system import namespaces
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make directories of other users")
@@ -37,27 +37,27 @@ def test_order_for_a_user(runtime: Path) -> None:
     """A user's servers go to XDG_RUNTIME_DIR, else to the temporary directory."""
     uid = os.geteuid()
     environ = {"XDG_RUNTIME_DIR": str(runtime), "TMPDIR": "/var/tmp"}
-    assert rundir.candidates(environ, uid)[0] == f"{runtime}/hotswap"
-    assert rundir.candidates(environ, uid + 1) == [f"/var/tmp/hotswap-{uid + 1}", f"/tmp/hotswap-{uid + 1}"]
-    assert rundir.candidates({}, 1000) == ["/tmp/hotswap-1000"]
+    assert run_directory.candidates(environ, uid)[0] == f"{runtime}/hotswap"
+    assert run_directory.candidates(environ, uid + 1) == [f"/var/tmp/hotswap-{uid + 1}", f"/tmp/hotswap-{uid + 1}"]
+    assert run_directory.candidates({}, 1000) == ["/tmp/hotswap-1000"]
 
 
 def test_order_for_root() -> None:
     """Root's go to /run without an XDG_RUNTIME_DIR of its own."""
-    assert rundir.candidates({}, 0) == ["/run/hotswap", "/tmp/hotswap-0"]
+    assert run_directory.candidates({}, 0) == ["/run/hotswap", "/tmp/hotswap-0"]
 
 
 @pytest.mark.parametrize("value", ["", "relative/path", "/nonexistent", "."])
 def test_environment_that_says_nothing(value: str) -> None:
     """An empty, relative or missing directory in the environment is passed over."""
-    assert rundir.candidates({"XDG_RUNTIME_DIR": value, "TMPDIR": ""}, 1000) == ["/tmp/hotswap-1000"]
-    assert "/tmp/hotswap-1000" in rundir.candidates({"TMPDIR": value}, 1000)
+    assert run_directory.candidates({"XDG_RUNTIME_DIR": value, "TMPDIR": ""}, 1000) == ["/tmp/hotswap-1000"]
+    assert "/tmp/hotswap-1000" in run_directory.candidates({"TMPDIR": value}, 1000)
 
 
 def test_directory_is_made_private(runtime: Path) -> None:
     """The directory is created for its user alone, and used again by the next server."""
     for _ in range(2):
-        directory = rundir.prepare(None, {"XDG_RUNTIME_DIR": str(runtime)})
+        directory = run_directory.prepare(None, {"XDG_RUNTIME_DIR": str(runtime)})
         assert directory.path == f"{runtime}/hotswap"
         assert not os.get_inheritable(directory.fd)
         assert os.fstat(directory.fd).st_mode & 0o777 == 0o700
@@ -98,7 +98,7 @@ def test_open_directory_is_refused(tmp_path: Path) -> None:
 
 @root_only
 def test_foreign_directory_is_refused(tmp_path: Path) -> None:
-    """A run_dir of another user is refused, by root too, who could write there."""
+    """A run_dir of another user is refused, also by root, which could write there."""
     path = tmp_path / "theirs"
     path.mkdir(mode=0o700)
     os.chown(path, 12345, 12345)
@@ -117,7 +117,7 @@ def test_file_as_run_dir(tmp_path: Path) -> None:
 def test_environment_of_another_user(runtime: Path) -> None:
     """`sudo` that keeps XDG_RUNTIME_DIR does not make root write into a user's directory."""
     os.chown(runtime, 1000, 1000)
-    assert rundir.candidates({"XDG_RUNTIME_DIR": str(runtime)}, 0) == ["/run/hotswap", "/tmp/hotswap-0"]
+    assert run_directory.candidates({"XDG_RUNTIME_DIR": str(runtime)}, 0) == ["/run/hotswap", "/tmp/hotswap-0"]
 
 
 @pytest.mark.parametrize("trap", ["link", "open", "file"])
@@ -132,11 +132,12 @@ def test_prepared_directory(runtime: Path, trap: str) -> None:
         place.chmod(0o777)
     else:
         place.write_text("")
-    with pytest.raises(rundir.Unusable, match=str(place)):
-        rundir._open(str(place), private=True)
+    with pytest.raises(run_directory.Unusable, match=str(place)):
+        run_directory.open_checked(str(place), private=True)
     assert os.listdir(elsewhere) == []
 
 
+@starts_processes
 def test_attack_on_the_temporary_directory() -> None:
     """A link planted in /tmp before the first server starts is not followed: the board lives in memory."""
     output = namespaces.run(
@@ -167,6 +168,7 @@ print(Scoreboard.create(None, "x").path)
 # Searching
 
 
+@starts_processes
 def test_search_finds_a_server_started_elsewhere() -> None:
     """A command finds a server that was started with another environment, with or without XDG_RUNTIME_DIR."""
     output = namespaces.run(
@@ -181,7 +183,8 @@ for number, (name, environ) in enumerate([("plain", {}), ("desktop", {"XDG_RUNTI
         del os.environ[key]
 child = os.fork()
 if not child:
-    print(sorted((board.name, board.path) for board in list_servers()), flush=True)
+    mine = [board for board in list_servers() if board.name in ("plain", "desktop")]  # not this machine's other servers
+    print(sorted((board.name, board.path) for board in mine), flush=True)
     os._exit(0)
 os.waitpid(child, 0)
 """
@@ -192,6 +195,7 @@ os.waitpid(child, 0)
 
 
 @root_only
+@starts_processes
 def test_root_sees_the_servers_of_all_users_and_no_traps() -> None:
     """Root's search finds every user's servers, in directories of the user they are named after only."""
     output = namespaces.run(
@@ -227,6 +231,7 @@ print(list_servers())
 
 
 @root_only
+@starts_processes
 def test_unreadable_files_are_passed_over() -> None:
     """A command that may not read a board does not show it, and does not fail."""
     output = namespaces.run(

@@ -1,25 +1,17 @@
-"""The scoreboard as a server's processes use it: who is there, in which state, and how it is passed on."""
+"""The scoreboard as a server's processes use it: which are there, in which state, and how it is passed on."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hotswap.system.scoreboard import SLOT_COUNT, Scoreboard, ScoreboardError, list_servers
+from hotswap.scoreboard import SLOT_COUNT, Scoreboard, ScoreboardError, list_servers
+from tests.live import starts_processes
 from tests.system.boards import IMPORT, successor
-from tests.system.puppet import Puppet
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[Scoreboard]:
-    made = Scoreboard.create(str(tmp_path), "127.0.0.1:5000")
-    yield made
-    made.close()
-
+from tests.system.other_process import OtherProcess
 
 # Slots
 
@@ -73,6 +65,7 @@ def test_state_changes_since(board: Scoreboard) -> None:
     assert changed.since >= booting.since
 
 
+@starts_processes
 def test_another_process_is_seen_until_it_is_killed(board: Scoreboard) -> None:
     """A killed process is gone from the board at once, whatever its slot still says."""
     with successor(board) as other:
@@ -86,6 +79,7 @@ def test_another_process_is_seen_until_it_is_killed(board: Scoreboard) -> None:
         assert not board.receiving()
 
 
+@starts_processes
 def test_both_processes_see_each_other(board: Scoreboard) -> None:
     """Each process sees all slots, in the order of their places."""
     board.take_slot(1, "server").set_state("retiring")
@@ -97,6 +91,7 @@ def test_both_processes_see_each_other(board: Scoreboard) -> None:
         assert ours == theirs == [(0, os.getpid(), "retiring"), (1, other.pid, "serving")]
 
 
+@starts_processes
 def test_killed_process_leaves_its_slot_to_the_next(board: Scoreboard) -> None:
     """A dead owner's slot is taken over, and nothing the dead one wrote is taken for the new one's."""
     with successor(board) as dead:
@@ -110,17 +105,19 @@ def test_killed_process_leaves_its_slot_to_the_next(board: Scoreboard) -> None:
         assert (view.pid, view.state, view.requests) == (heir.pid, "booting", 0)
 
 
+@starts_processes
 def test_dead_owners_words_under_a_new_lock(board: Scoreboard) -> None:
     """Between a new owner's lock and its first word, the dead owner's state is not shown as the new one's."""
     with successor(board) as dead:
         dead.kill()
-    with Puppet(board.fileno()) as locker:
-        locker.do("import fcntl; from hotswap.system.scoreboard import layout")
+    with OtherProcess(board.fileno()) as locker:
+        locker.do("import fcntl; from hotswap.scoreboard import layout")
         locker.do(f"fcntl.lockf({board.fileno()}, fcntl.LOCK_EX, 1, layout.slot_at(0))")
         assert board.slots() == []
         assert not board.receiving()
 
 
+@starts_processes
 def test_released_slot(board: Scoreboard) -> None:
     """After release the process is off the board, its slot free for others, and late calls are harmless."""
     slot = board.take_slot(1, "server")
@@ -152,14 +149,13 @@ def test_two_slots_of_one_process(board: Scoreboard) -> None:
     assert (first.index, second.index) == (0, 1)
 
 
+@starts_processes
 def test_more_processes_than_slots(board: Scoreboard) -> None:
     """A full board refuses with a sentence; one slot freed is enough to go on."""
     slots = [board.take_slot(1, "worker") for _ in range(SLOT_COUNT)]
-    with Puppet(board.fileno()) as other:
+    with OtherProcess(board.fileno()) as other:
         other.do(f"{IMPORT}; board = Scoreboard.from_fd({board.fileno()})")
-        other.do(
-            "text = ''\ntry: board.take_slot(1, 'worker')\nexcept ScoreboardError as error: text = str(error)"
-        )
+        other.do("text = ''\ntry: board.take_slot(1, 'worker')\nexcept ScoreboardError as error: text = str(error)")
         assert other.ask("text") == "all 256 slots of the scoreboard are taken: use fewer workers"
         with pytest.raises(ScoreboardError, match="256 slots"):
             board.take_slot(1, "worker")
@@ -179,17 +175,17 @@ def test_more_processes_than_slots(board: Scoreboard) -> None:
         ("gone", False),
     ],
 )
+@starts_processes
 def test_who_receives(board: Scoreboard, state: str, receives: bool) -> None:
     """Only processes that poll the exchange count as receivers; the asking one does not."""
     board.take_slot(1, "server").set_state("serving")
     with successor(board, state) as other:
         assert board.receiving() is receives
         assert [view.pid for view in board.receivers()] == [other.pid] * receives
-        assert [view.pid for view in board.receivers(exclude_self=False)] == [os.getpid()] + [
-            other.pid
-        ] * receives
+        assert [view.pid for view in board.receivers(exclude_self=False)] == [os.getpid()] + [other.pid] * receives
 
 
+@starts_processes
 def test_forked_child_is_not_its_parent(board: Scoreboard) -> None:
     """A fork inherits no slot: what it says in its parent's goes nowhere, and it takes one of its own."""
     with successor(board) as other:
@@ -211,6 +207,7 @@ def test_forked_child_is_not_its_parent(board: Scoreboard) -> None:
         assert [view.pid for view in board.slots()] == [other.pid]
 
 
+@starts_processes
 def test_child_of_a_dead_server_does_not_keep_it_alive(board: Scoreboard) -> None:
     """A leftover child (multiprocessing) holds the descriptor and the mapping, but not its parent's slot."""
     with successor(board) as other:
@@ -223,6 +220,7 @@ def test_child_of_a_dead_server_does_not_keep_it_alive(board: Scoreboard) -> Non
             os.kill(child, 9)
 
 
+@starts_processes
 def test_subprocesses_do_not_cost_the_lock(board: Scoreboard) -> None:
     """Popen closes the board's descriptor in the child, and that is not one of ours."""
     with successor(board) as other:
@@ -231,6 +229,7 @@ def test_subprocesses_do_not_cost_the_lock(board: Scoreboard) -> None:
         assert board.alive(other.pid)
 
 
+@starts_processes
 def test_reading_its_own_board_does_not_cost_the_lock(board: Scoreboard) -> None:
     """A server that looks at its own board as commands do keeps its slot: that file is not opened twice."""
     with successor(board) as other:
@@ -241,9 +240,10 @@ def test_reading_its_own_board_does_not_cost_the_lock(board: Scoreboard) -> None
         assert board.alive(other.pid)
 
 
+@starts_processes
 def test_forgotten_board_keeps_its_slot(tmp_path: Path) -> None:
-    """A board that nobody refers to any more is not collected: with its mapping the locks would go."""
-    with Puppet() as other:
+    """A board that no other object refers to is not collected: with its mapping the locks would go."""
+    with OtherProcess() as other:
         other.do(
             f"{IMPORT}; import gc\n"
             f"Scoreboard.create({str(tmp_path)!r}, 'x').take_slot(1, 'server').set_state('serving')"
@@ -277,6 +277,7 @@ def test_closed_board(board: Scoreboard) -> None:
     reader.close()
 
 
+@starts_processes
 def test_board_is_not_inherited_by_chance(board: Scoreboard) -> None:
     """The descriptor is close-on-exec; a handoff passes it on purpose."""
     assert not os.get_inheritable(board.fileno())
@@ -287,6 +288,7 @@ def test_board_is_not_inherited_by_chance(board: Scoreboard) -> None:
 # The handoff
 
 
+@starts_processes
 def test_board_outlives_its_maker(tmp_path: Path) -> None:
     """What the first generation wrote is there for the next, with the same name, path and attempts."""
     first = Scoreboard.create(str(tmp_path), "site")
@@ -303,7 +305,7 @@ def test_board_outlives_its_maker(tmp_path: Path) -> None:
 
 
 def test_handoff_of_something_else(tmp_path: Path) -> None:
-    """What is not a board is refused with its cause, and left open: it may be somebody's."""
+    """What is not a board is refused with its cause, and left open: other code may use it."""
     path = tmp_path / "file"
     path.write_bytes(b"x" * 200_000)
     read, write = os.pipe()

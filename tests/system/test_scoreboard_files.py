@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotswap.system.scoreboard import Scoreboard, files, list_servers
+from hotswap.scoreboard import Scoreboard, files, list_servers
+from tests.live import starts_processes
 from tests.system import namespaces
 from tests.system.boards import IMPORT
-from tests.system.puppet import Puppet
+from tests.system.other_process import OtherProcess
 
 
 def make(directory: Path, name: str) -> Scoreboard:
@@ -30,14 +31,15 @@ def test_file_is_named_after_the_server(tmp_path: Path) -> None:
     assert time.time() - 60 < board.created <= time.time()
     status = os.stat(board.path)
     assert status.st_mode & 0o777 == 0o600
-    assert status.st_blocks * 512 >= status.st_size == 110592
+    assert status.st_blocks * 512 >= status.st_size == 323584
     assert os.listdir(tmp_path) == ["127.0.0.1:5000.board"]
     board.close()
 
 
+@starts_processes
 def test_umask_does_not_matter(tmp_path: Path) -> None:
     """An odd umask makes the file no wider."""
-    with Puppet(before=lambda: os.umask(0)) as other:
+    with OtherProcess(before=lambda: os.umask(0)) as other:
         other.do(f"{IMPORT}\nboard = Scoreboard.create({str(tmp_path)!r}, 'x')")
         assert os.stat(tmp_path / "x.board").st_mode & 0o777 == 0o600
 
@@ -78,9 +80,10 @@ def test_different_names_have_different_files(names: list[str]) -> None:
     assert len({next(files.file_names(name)) for name in names}) == len(names)
 
 
+@starts_processes
 def test_living_server_keeps_its_file(tmp_path: Path) -> None:
     """A second server of the same name, started by mistake, does not take the first one's place."""
-    with Puppet() as first:
+    with OtherProcess() as first:
         first.do(f"{IMPORT}\nboard = Scoreboard.create({str(tmp_path)!r}, 'site')")
         second = make(tmp_path, "site")
         second.take_slot(1, "server").set_state("serving")
@@ -94,6 +97,7 @@ def test_living_server_keeps_its_file(tmp_path: Path) -> None:
         second.close()
 
 
+@starts_processes
 def test_two_boards_of_one_process(tmp_path: Path) -> None:
     """Also in one process, whose own locks do not stop it, the second board of a name gets another file."""
     first = make(tmp_path, "site")
@@ -103,15 +107,16 @@ def test_two_boards_of_one_process(tmp_path: Path) -> None:
     assert second.path == f"{tmp_path}/site~2.board"
     second.unlink()
     second.close()
-    with Puppet() as other:
+    with OtherProcess() as other:
         other.do(IMPORT)
         assert other.ask(f"[board.name for board in list_servers({str(tmp_path)!r})]") == ["site"]
     first.close()
 
 
+@starts_processes
 def test_rename(tmp_path: Path) -> None:
     """Name and file change together, over a dead server's file too; slots and readers stay."""
-    with Puppet() as dead:
+    with OtherProcess() as dead:
         dead.do(f"{IMPORT}\nboard = Scoreboard.create({str(tmp_path)!r}, '127.0.0.1:43117')")
     board = make(tmp_path, "127.0.0.1:0")
     board.take_slot(1, "server").set_state("serving")
@@ -119,15 +124,16 @@ def test_rename(tmp_path: Path) -> None:
     assert (board.name, board.path) == ("127.0.0.1:43117", f"{tmp_path}/127.0.0.1:43117.board")
     board.rename("127.0.0.1:43117")
     assert os.listdir(tmp_path) == ["127.0.0.1:43117.board"]
-    with Puppet() as other:
+    with OtherProcess() as other:
         other.do(IMPORT)
         assert other.ask(f"[board.name for board in list_servers({str(tmp_path)!r})]") == ["127.0.0.1:43117"]
     board.close()
 
 
+@starts_processes
 def test_rename_to_a_living_servers_name(tmp_path: Path) -> None:
     """A rename does not displace a living server either."""
-    with Puppet() as first:
+    with OtherProcess() as first:
         first.do(f"{IMPORT}\nboard = Scoreboard.create({str(tmp_path)!r}, 'site')")
         board = make(tmp_path, "other")
         board.rename("site")
@@ -137,7 +143,7 @@ def test_rename_to_a_living_servers_name(tmp_path: Path) -> None:
 
 
 def test_unlink_removes_only_its_own_file(tmp_path: Path) -> None:
-    """A file that somebody put in the board's place is not removed; a removed one is no error."""
+    """Another file in the board's place is not removed; a removed one is no error."""
     board = make(tmp_path, "x")
     os.rename(tmp_path / "x.board", tmp_path / "moved")
     (tmp_path / "x.board").write_text("somebody else's")
@@ -149,6 +155,7 @@ def test_unlink_removes_only_its_own_file(tmp_path: Path) -> None:
     board.close()
 
 
+@starts_processes
 def test_run_directory_that_vanishes(tmp_path: Path) -> None:
     """A server whose run directory is removed (a log-out removes /run/user/UID) goes on without a path."""
     directory = tmp_path / "run"
@@ -160,7 +167,7 @@ def test_run_directory_that_vanishes(tmp_path: Path) -> None:
     board.rename("y")
     board.unlink()
     assert board.name == "y"
-    with Puppet() as other:
+    with OtherProcess() as other:
         other.do(IMPORT)
         assert other.ask(f"Scoreboard.of_pid({os.getpid()}).name") == "y"
     board.close()
@@ -183,14 +190,15 @@ def test_name_taken_by_something_else(tmp_path: Path, kind: str) -> None:
     board.close()
 
 
+@starts_processes
 def test_dead_files_are_swept(tmp_path: Path) -> None:
     """A new server removes what killed ones left, after a minute; living boards and foreign files stay."""
-    with Puppet() as dead:
+    with OtherProcess() as dead:
         for name in ("dead", "fresh"):
             dead.do(f"{IMPORT}\n{name} = Scoreboard.create({str(tmp_path)!r}, {name!r})")
     (tmp_path / "77-1.new").write_bytes(b"half a board")
     (tmp_path / "pid").write_text("not ours")
-    with Puppet() as alive:
+    with OtherProcess() as alive:
         alive.do(f"{IMPORT}\nboard = Scoreboard.create({str(tmp_path)!r}, 'alive')")
         for name in ("dead.board", "77-1.new", "alive.board", "pid"):
             os.utime(tmp_path / name, (0, 0))
@@ -208,21 +216,22 @@ def test_hundred_servers_of_one_name(tmp_path: Path) -> None:
         board.close()
 
 
+@starts_processes
 def test_two_servers_race_for_one_dead_name(tmp_path: Path) -> None:
     """Of several that start together over a dead server's file each has a file of its own, and is found."""
     for _ in range(5):
         (tmp_path / "x.board").write_bytes(b"")
-        with Puppet() as one, Puppet() as two, Puppet() as three:
-            for puppet in (one, two, three):
-                puppet.do(IMPORT)
-            for puppet in (one, two, three):
-                puppet.begin(f"board = Scoreboard.create({str(tmp_path)!r}, 'x')")
-            for puppet in (one, two, three):
-                puppet.answer()
-                puppet.do("board.take_slot(1, 'server').set_state('serving')")
+        with OtherProcess() as one, OtherProcess() as two, OtherProcess() as three:
+            for process in (one, two, three):
+                process.do(IMPORT)
+            for process in (one, two, three):
+                process.begin(f"board = Scoreboard.create({str(tmp_path)!r}, 'x')")
+            for process in (one, two, three):
+                process.answer()
+                process.do("board.take_slot(1, 'server').set_state('serving')")
             found = list_servers(str(tmp_path))
             assert sorted(pid for board in found for pid in [board.first_pid]) == sorted(
-                puppet.pid for puppet in (one, two, three)
+                process.pid for process in (one, two, three)
             )
             for board in found:
                 assert board.path
@@ -230,12 +239,13 @@ def test_two_servers_race_for_one_dead_name(tmp_path: Path) -> None:
                 board.close()
 
 
+@starts_processes
 def test_server_started_at_any_line_of_another_ones_start(tmp_path: Path) -> None:
     """Wherever in a server's start over a dead file another one starts, each has a file of its own."""
-    with Puppet() as other:
+    with OtherProcess() as other:
         other.do(
             f"{IMPORT}\n"
-            "from tests.system.killing import interrupted_at\n"
+            "from tests.system.fault_injection import interrupted_at\n"
             "def rival(directory):\n"
             "    read, write = os.pipe()\n"
             "    child = os.fork()\n"
@@ -272,6 +282,7 @@ def test_server_started_at_any_line_of_another_ones_start(tmp_path: Path) -> Non
 # Nowhere to write
 
 
+@starts_processes
 def test_full_disk(tmp_path: Path) -> None:
     """On a full disk the board lives in memory and says why; nothing is left on the disk, no SIGBUS later."""
     output = namespaces.run(
@@ -289,9 +300,10 @@ print(board.alive(os.getpid()), len(board.last_failure()[1]))
     first, why, last = output.splitlines()
     assert first == "None [] x"
     assert "No space left on device" in why
-    assert last == "True 16384"
+    assert last == "True 20000"
 
 
+@starts_processes
 def test_no_directory_at_all() -> None:
     """Where nothing can be written the board lives in memory, and is found by the pid of a process on it."""
     output = namespaces.run(

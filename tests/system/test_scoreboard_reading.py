@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from hotswap.errors import NoSuchServer
-from hotswap.system.scoreboard import Scoreboard, ScoreboardError, list_servers
+from hotswap.scoreboard import Scoreboard, ScoreboardError, layout, list_servers
+from tests.live import starts_processes
 from tests.processes import descendants
 from tests.system import namespaces
 from tests.system.boards import IMPORT, successor
-from tests.system.puppet import Puppet
+from tests.system.other_process import OtherProcess
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def board(tmp_path: Path) -> Iterator[Scoreboard]:
 # Finding
 
 
+@starts_processes
 def test_commands_only_read(board: Scoreboard) -> None:
     """A board that was opened for reading refuses to write."""
     with successor(board) as other:
@@ -41,9 +43,10 @@ def test_commands_only_read(board: Scoreboard) -> None:
             reader.close()
 
 
+@starts_processes
 def test_pid_that_is_no_server(board: Scoreboard) -> None:
     """A pid is a server only if it holds a slot: not a stranger, not one that merely has the file open."""
-    with Puppet(board.fileno()) as bystander, Puppet() as stranger:
+    with OtherProcess(board.fileno()) as bystander, OtherProcess() as stranger:
         bystander.do(f"{IMPORT}; board = Scoreboard.from_fd({board.fileno()})")
         for pid in (bystander.pid, stranger.pid, os.getpid()):
             with pytest.raises(NoSuchServer, match=f"pid {pid} is not a hotswap server"):
@@ -58,17 +61,17 @@ def test_pid_that_is_no_server(board: Scoreboard) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process of another user")
+@starts_processes
 def test_pid_of_another_user(board: Scoreboard) -> None:
     """Without the right to look, the error says so and what to do."""
-    with Puppet() as nobody:
+    with OtherProcess() as nobody:
         nobody.do(f"{IMPORT}; os.setresuid(65534, 65534, 65534)")
-        nobody.do(
-            f"text = ''\ntry: Scoreboard.of_pid({os.getpid()})\nexcept Exception as error: text = str(error)"
-        )
+        nobody.do(f"text = ''\ntry: Scoreboard.of_pid({os.getpid()})\nexcept Exception as error: text = str(error)")
         assert "permission denied" in nobody.ask("text")
         assert "as root" in nobody.ask("text")
 
 
+@starts_processes
 def test_board_is_found_by_pid_without_a_path(tmp_path: Path) -> None:
     """A board in memory, or one whose file was removed, is found through a process that is on it."""
     removed = Scoreboard.create(str(tmp_path), "removed")
@@ -81,9 +84,7 @@ def test_board_is_found_by_pid_without_a_path(tmp_path: Path) -> None:
     removed.close()
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"HOTSWAP1", b"\xff" * 110592, b"HOTSWAP1\x02\0\0\0" + bytes(110580)]
-)
+@pytest.mark.parametrize("content", [b"", b"HOTSWAP1", b"\xff" * 110592, b"HOTSWAP1\x02\0\0\0" + bytes(110580)])
 def test_path_that_is_no_board(tmp_path: Path, content: bytes) -> None:
     """Garbage, an empty file or another layout is an error sentence, in a search it is passed over."""
     path = tmp_path / "x.board"
@@ -101,9 +102,10 @@ def test_path_that_cannot_be_a_board(tmp_path: Path) -> None:
             Scoreboard.open_path(str(path))
 
 
+@starts_processes
 def test_readers_survive_a_file_that_shrinks(tmp_path: Path) -> None:
     """A command's board whose file is cut while it is open reads as empty; it does not kill the command."""
-    with Puppet() as server:
+    with OtherProcess() as server:
         server.do(f"{IMPORT}; board = Scoreboard.create({str(tmp_path)!r}, 'x')")
         server.do("board.take_slot(1, 'server').set_state('serving')")
         (reader,) = list_servers(str(tmp_path))
@@ -116,12 +118,32 @@ def test_readers_survive_a_file_that_shrinks(tmp_path: Path) -> None:
         reader.close()
 
 
+@starts_processes
+def test_a_board_that_is_renamed_meanwhile(tmp_path: Path) -> None:
+    """A deploy may rename it at any moment: neither its own processes nor commands take it for gone."""
+    board = Scoreboard.create(str(tmp_path), "a")
+    with successor(board) as other:
+        other.do("import itertools, threading; numbers = itertools.count(); go_on = True")
+        other.do("def rename():\n    while go_on: board.rename(f'{next(numbers)}')")
+        other.do("renaming = threading.Thread(target=rename, daemon=True); renaming.start()")
+        for _ in range(2000):
+            assert board.path
+            (found,) = list_servers(str(tmp_path))
+            found.close()
+        other.do("go_on = False; renaming.join()")
+        assert other.ask("next(numbers)") > 100
+    board.unlink()
+    assert board.path is None
+    board.close()
+
+
+@starts_processes
 def test_list_servers(tmp_path: Path) -> None:
     """Every running server of the directory is listed once, the dead are not."""
-    with Puppet() as one, Puppet() as two, Puppet() as dead:
-        for puppet, name in ((one, "one"), (two, "two"), (dead, "dead")):
-            puppet.do(f"{IMPORT}; board = Scoreboard.create({str(tmp_path)!r}, {name!r})")
-            puppet.do("board.take_slot(1, 'server').set_state('serving')")
+    with OtherProcess() as one, OtherProcess() as two, OtherProcess() as dead:
+        for process, name in ((one, "one"), (two, "two"), (dead, "dead")):
+            process.do(f"{IMPORT}; board = Scoreboard.create({str(tmp_path)!r}, {name!r})")
+            process.do("board.take_slot(1, 'server').set_state('serving')")
         os.link(tmp_path / "one.board", tmp_path / "again.board")
         dead.kill()
         found = list_servers(str(tmp_path))
@@ -130,10 +152,11 @@ def test_list_servers(tmp_path: Path) -> None:
             board.close()
 
 
+@starts_processes
 def test_server_in_a_container(tmp_path: Path) -> None:
     """A command outside a pid namespace sees the pids there; a process inside does not see those outside."""
     outside = Scoreboard.create(str(tmp_path), "outside")
-    with Puppet(outside.fileno(), within=namespaces.pid_namespace()) as inside:
+    with OtherProcess(outside.fileno(), within=namespaces.pid_namespace()) as inside:
         inside.do(f"{IMPORT}; board = Scoreboard.create({str(tmp_path)!r}, 'inside')")
         inside.do("board.take_slot(1, 'server').set_state('serving')")
         assert inside.ask("os.getpid()") == 1
@@ -191,12 +214,25 @@ def test_failure_keeps_its_text(board: Scoreboard) -> None:
 
 
 def test_long_failure_keeps_its_end(board: Scoreboard) -> None:
-    """Of a text over 16 KiB the end is kept, because there a traceback says what it was."""
-    text = "ä" * 20_000 + "ZeroDivisionError"
-    board.end_attempt(board.begin_attempt(2), False, text=text)
+    """16 KiB of any letters are kept whole; of more the end, because there a traceback says what it was."""
+    whole = "😀" * 16 * 1024 + "ZeroDivisionError"
+    board.end_attempt(board.begin_attempt(2), False, text=whole)
+    assert board.last_failure() == (1, whole)
+    longer = "ä" * 40_000 + "ZeroDivisionError"
+    board.end_attempt(board.begin_attempt(2), False, text=longer)
     _, kept = board.last_failure()
-    assert text.endswith(kept)
-    assert 16 * 1024 - 4 < len(kept.encode()) <= 16 * 1024
+    assert longer.endswith(kept)
+    assert layout.LONG_FAILURE_BYTES - 4 < len(kept.encode()) <= layout.LONG_FAILURE_BYTES
+
+
+def test_failure_of_an_older_release(board: Scoreboard) -> None:
+    """It writes, at the one place that it knows, the end of the text; what a newer release has written before at the
+    other is of another failure, also if the attempt has the same number, as on a board of two servers."""
+    number = board.begin_attempt(2)
+    board.end_attempt(number, False, text="of the newer one")
+    for at, text in ((number + 1, b"of the older one"), (number, b"of the older one")):
+        layout.FAILURE.write(board._writable(), layout.FAILURE_AT, at.to_bytes(8, "little") + text)
+        assert board.last_failure() == (at, text.decode())
 
 
 def test_ring_of_attempts(board: Scoreboard) -> None:
@@ -210,6 +246,7 @@ def test_ring_of_attempts(board: Scoreboard) -> None:
     assert board.attempts() == before
 
 
+@starts_processes
 def test_command_sees_an_attempt_of_another_process(board: Scoreboard) -> None:
     """Attempts and failure texts written by one process are read by another as they are."""
     with successor(board) as other:

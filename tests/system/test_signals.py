@@ -12,6 +12,8 @@ from collections import deque
 from pathlib import Path
 
 from hotswap.system.signals import HANDLED, REMEMBERED, SignalQueue, blocked
+from tests.live import starts_processes
+from tests.system.reused_descriptors import reused_descriptors
 
 
 def wait_readable(fd: int) -> bool:
@@ -60,6 +62,15 @@ def test_what_came_before_is_taken_first() -> None:
     assert not early
 
 
+def test_a_late_push_is_written_nowhere() -> None:
+    """`Server.stop()` may come after `serve()` has returned: descriptors that were opened since are not touched."""
+    with SignalQueue() as queue:
+        pass
+    with reused_descriptors() as written:
+        queue.push(signal.SIGTERM)
+        assert not written()
+
+
 def test_a_thousand_signals_fill_no_pipe() -> None:
     """The pipe only wakes; a full one neither blocks the handler nor complains."""
     with SignalQueue() as queue:
@@ -69,17 +80,20 @@ def test_a_thousand_signals_fill_no_pipe() -> None:
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """A late SIGTERM must not kill what the user's program does after serve()."""
+    """A late SIGTERM must not kill what the user's program does after serve(); until then it is not lost."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         with SignalQueue() as queue:
-            queue.ignore_from_now_on(signal.SIGTERM)
+            queue.ignore_afterwards(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            assert list(queue.take()) == [signal.SIGTERM]
         os.kill(os.getpid(), signal.SIGTERM)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
+@starts_processes
 def test_a_forked_childs_signals_are_its_own() -> None:
     """A multiprocessing child's SIGTERM ends the child and never reaches the server's queue."""
     with SignalQueue() as queue:
@@ -97,6 +111,7 @@ def test_a_forked_childs_signals_are_its_own() -> None:
         os.close(write)
 
 
+@starts_processes
 def test_blocked_signals_are_inherited(tmp_path: Path) -> None:
     """A process started inside `blocked` cannot be killed by these signals before it says so itself."""
     program = textwrap.dedent(
@@ -125,6 +140,7 @@ def test_blocked_signals_are_inherited(tmp_path: Path) -> None:
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(REMEMBERED)
 
 
+@starts_processes
 def test_suspend_is_a_real_suspend() -> None:
     """The process is stopped, also in an orphaned process group; the handler stands after SIGCONT."""
     program = textwrap.dedent(
@@ -144,3 +160,39 @@ def test_suspend_is_a_real_suspend() -> None:
         assert os.WIFSTOPPED(status)
         child.send_signal(signal.SIGCONT)
         assert child.stdout.readline() == "resumed True\n"
+
+
+@starts_processes
+def test_sigcont_discards_a_sigtstp_that_waits() -> None:
+    """As the kernel does: one that came before it, and one of two; but not one that comes afterwards."""
+    program = textwrap.dedent(
+        """
+        import os, signal
+        from hotswap.system.signals import SignalQueue
+        with SignalQueue() as queue:
+            os.kill(os.getpid(), signal.SIGTSTP)
+            os.kill(os.getpid(), signal.SIGCONT)
+            for number in queue.take():
+                queue.suspend()
+            os.kill(os.getpid(), signal.SIGTSTP)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            for number in queue.take():
+                print("suspended", flush=True)
+                queue.suspend()
+            print("through", flush=True)
+            os.kill(os.getpid(), signal.SIGCONT)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            for number in queue.take():
+                queue.suspend()
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "suspended\n"
+        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        child.send_signal(signal.SIGCONT)
+        assert child.stdout.readline() == "through\n"
+        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        child.send_signal(signal.SIGCONT)

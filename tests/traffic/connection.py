@@ -39,7 +39,7 @@ class Connection:
     """A socket with its deadlines. `over` is true when it can carry no further request.
 
     `asked_close` is set by a client that sends `Connection: close`. `ended` says how the server ended the
-    connection though nobody had asked for it, and `announced` that an answer said so; else it is empty.
+    connection though the client had not asked for it, and `announced` that an answer said so; else it is empty.
     """
 
     def __init__(self, loop: Loop, target: Target, receive_buffer: int | None = None) -> None:

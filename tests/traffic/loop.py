@@ -18,7 +18,7 @@ from typing import Any
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 DEADLINE, NEWS = 0, 4
-"""What a wait is answered with, beside READ and WRITE: its time is over; somebody has called `tell()`."""
+"""What a wait is answered with, beside READ and WRITE: its time is over; another thread has called `tell()`."""
 
 Client = Coroutine[Any, Any, None]
 
@@ -32,9 +32,7 @@ class _Wait:
 
 
 @coroutine
-def wait(
-    sock: socket.socket | None, events: int, deadline: float, *, news: bool = False
-) -> Generator[_Wait, int, int]:
+def wait(sock: socket.socket | None, events: int, deadline: float, *, news: bool = False) -> Generator[_Wait, int, int]:
     """Waits for an event, for the deadline (of `time.monotonic()`), or for news if asked; says which came."""
     return (yield _Wait(sock, events, deadline, news))
 

@@ -12,7 +12,7 @@ from tests.traffic.answers import Answer
 EXAMPLES_KEPT = 20
 
 CLASSES = {
-    "refused": "nobody listens at the address",
+    "refused": "no process listens at the address",
     "not_connected": "connecting failed in another way, or took too long",
     "reset": "the connection was reset before a byte of the answer came",
     "reset_mid_answer": "the connection was reset when a part of the answer had come",
@@ -23,7 +23,7 @@ CLASSES = {
     "malformed": "what came is no HTTP answer, or an ambiguous one",
     "bad_status": "a whole answer with another status than 200",
     "wrong_body": "a whole answer, but not to what was asked",
-    "unasked": "bytes came that nobody had asked for",
+    "unasked": "bytes came that no request had asked for",
     "not_closed": "the client asked for Connection: close and the server left it open",
     "never_answered": "clients of this kind got no good answer at all (so nothing was tested)",
 }

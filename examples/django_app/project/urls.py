@@ -14,7 +14,7 @@ import hotswap
 
 
 def hello(request: HttpRequest, name: str) -> HttpResponse:
-    """Who answers."""
+    """Which version, generation and process answers."""
     who = f"version {settings.VERSION}, generation {hotswap.generation}, pid {os.getpid()}"
     return HttpResponse(f"hello {name}: {who}\n", content_type="text/plain")
 

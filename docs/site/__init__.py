@@ -1,0 +1,1 @@
+"""The documentation as a site: `make docs`, which is `python -m docs.site`, and looks for dead links."""

@@ -1,1 +1,0 @@
-"""Who runs the engine: threads in this process, or forked workers under it."""

@@ -1,0 +1,1 @@
+"""The WSGI engine: one thread polls and runs requests, others take over when it blocks. Begin at loop.py."""

@@ -1,0 +1,48 @@
+"""The parts of an engine that know of connections and not of threads, made in the order of their needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple
+
+from hotswap.engine.wsgi.answer_writer import AnswerWriter
+from hotswap.engine.wsgi.connections import ConnectionTable
+from hotswap.engine.wsgi.idle import IdleConnections
+from hotswap.engine.wsgi.listener_polling import ListenerPolling
+from hotswap.engine.wsgi.offer import Offers
+from hotswap.engine.wsgi.pollables import Pollables
+from hotswap.engine.wsgi.poller import Poller
+from hotswap.engine.wsgi.timeouts import Deadlines
+
+if TYPE_CHECKING:
+    from hotswap.engine.wsgi.connection import Site
+    from hotswap.engine.wsgi.poller import Epoll
+    from hotswap.engine.wsgi.state import EngineState
+
+
+class ConnectionParts(NamedTuple):
+    """Each is complete when it is made, and knows only of those before it."""
+
+    poller: Poller
+    pollables: Pollables
+    listeners: ListenerPolling
+    table: ConnectionTable
+    offers: Offers
+    idle: IdleConnections
+    writer: AnswerWriter
+    deadlines: Deadlines
+
+
+def connection_parts(state: EngineState, sites: Collection[Site], epoll: Epoll | None = None) -> ConnectionParts:
+    """For an engine that serves `sites`; `epoll` is polled, if not one of its own."""
+    poller = Poller(epoll)
+    pollables = Pollables(state, poller)
+    listeners = ListenerPolling(
+        state, pollables, [site.listener.fileno() for site in sites if site.listener is not None]
+    )
+    table = ConnectionTable(state, poller, pollables, listeners)
+    offers = Offers(table)
+    idle = IdleConnections(table, offers)
+    writer = AnswerWriter(table, idle)
+    deadlines = Deadlines(table, writer, listeners, pollables)
+    return ConnectionParts(poller, pollables, listeners, table, offers, idle, writer, deadlines)

@@ -1,0 +1,78 @@
+"""Request bodies on their way into memory, collected by the loop, so that a slow upload holds no thread.
+
+A body that is too large, or that the client sends only when asked to, is left to the application's thread, which reads
+it from the connection: `Request.upload`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hotswap.engine.http1.body import Collector
+from hotswap.engine.wsgi.connection import BODY, Connection
+from hotswap.engine.wsgi.upload_limits import BodyMemory
+
+if TYPE_CHECKING:
+    from hotswap.engine.http1.request import Request
+    from hotswap.engine.wsgi.connections import ConnectionTable
+
+
+class Uploads:
+    """On the leading thread, with connections that it has acquired. Each method returns the request once it can be
+    served; None: the loop has the connection, and waits for the rest, or it is closed.
+    """
+
+    def __init__(self, table: ConnectionTable) -> None:
+        self._table = table
+        self._state = table.state
+        self._memory = BodyMemory(table.state)
+
+    def begin(self, conn: Connection, request: Request) -> Request | None:
+        """The head has been read; what lies behind it in `conn.data` is the body's beginning."""
+        if request.expect or request.length > self._state.limits.body_buffer:
+            request.upload = True
+            return request
+        conn.work = Collector(request.length)
+        data, conn.data = conn.data, b""
+        return self._take(conn, request, data)
+
+    def go_on(self, conn: Connection) -> Request | None:
+        """More of the body is there, or the connection has ended."""
+        collector: Collector = conn.work
+        request = conn.request
+        assert request is not None
+        if self._memory.full(self._state.now):
+            return self._spill(request, collector)
+        try:
+            data = conn.sock.recv(collector.wanted())
+        except BlockingIOError:
+            self._table.release(conn, conn.waits_for())
+            return None
+        except OSError:
+            data = b""
+        if not data:
+            self._table.close(conn)
+            return None
+        return self._take(conn, request, data)
+
+    def _take(self, conn: Connection, request: Request, data: bytes) -> Request | None:
+        collector: Collector = conn.work
+        rest = collector.feed(data)
+        if rest is not None:
+            conn.data = rest
+            self._memory.release(collector)
+            return request
+        self._memory.add(collector, len(data))
+        limits = self._state.limits
+        if collector.size > limits.body_buffer:
+            return self._spill(request, collector)
+        conn.phase = BODY
+        conn.deadline = self._state.now + limits.body_timeout
+        self._table.release(conn)
+        return None
+
+    def _spill(self, request: Request, collector: Collector) -> Request:
+        """A body that has become too much for memory."""
+        collector.streams = True
+        request.upload = True
+        return request

@@ -1,0 +1,1 @@
+"""Worker classes of gunicorn's and of others under our server process."""

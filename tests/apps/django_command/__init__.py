@@ -1,0 +1,1 @@
+"""A Django application whose one command serves; its settings are beside it."""
