@@ -20,7 +20,7 @@ from tests.harness import ROOT
 
 PACKAGE = ROOT / "hotswap"
 FLOOR = {"errors", "repeated_errors", "settings", "version"}
-ENGINE = {"engine", "engine/http1", "engine/transport", "engine/wsgi"}
+ENGINE = {"engine", "engine/http1", "engine/transport", "engine/connections", "engine/wsgi"}
 LOW = {"lifecycle", "callbacks", "log", "system", "scoreboard", "handover", "apps", "gunicorn_compat", *ENGINE, *FLOOR}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": FLOOR | {"engine/wsgi"},  # __init__.py is the engine's public face
     "engine/http1": FLOOR | {"engine"},
     "engine/transport": FLOOR | {"engine"},
-    "engine/wsgi": FLOOR | {"engine", "engine/http1", "engine/transport"},
+    "engine/connections": FLOOR | {"engine", "engine/http1", "engine/transport"},
+    "engine/wsgi": FLOOR | {"engine", "engine/http1", "engine/transport", "engine/connections"},
     # the operating system and what processes share
     "system": {"errors"},
     "scoreboard": {"errors", "lifecycle", "system"},

@@ -10,11 +10,11 @@ from typing import TypeVar
 from gunicorn.config import Config
 
 from hotswap.engine import EngineHost, Limits, Service
-from hotswap.engine.wsgi.connection import Connection, Site
+from hotswap.engine.connections.connection import Connection, Site
+from hotswap.engine.connections.parts import connection_parts
+from hotswap.engine.connections.state import EngineState
+from hotswap.engine.connections.transfer import Transfer
 from hotswap.engine.wsgi.environ import sites_of
-from hotswap.engine.wsgi.parts import connection_parts
-from hotswap.engine.wsgi.state import EngineState
-from hotswap.engine.wsgi.transfer import Transfer
 from hotswap.settings.options import EngineOptions
 from tests.engine.apps import hello
 from tests.engine.engine_server import Client, Log

@@ -10,9 +10,9 @@ from time import monotonic
 
 import pytest
 
+from hotswap.engine.connections.pollables import PAUSE
+from hotswap.engine.connections.state import BREATH
 from hotswap.engine.wsgi.blocking_routes import BlockingRoutes
-from hotswap.engine.wsgi.pollables import PAUSE
-from hotswap.engine.wsgi.state import BREATH
 from tests.engine.apps import hello
 from tests.engine.engine_server import DEADLINE, Serve, request
 from tests.engine.hooked_epoll import nothing

@@ -11,9 +11,9 @@ from time import monotonic
 import pytest
 
 from hotswap.engine import Moved
-from hotswap.engine.wsgi.answer_writer import PendingAnswer
-from hotswap.engine.wsgi.connection import HEAD, WRITE, Connection
-from hotswap.engine.wsgi.poller import READ, WRITABLE
+from hotswap.engine.connections.answer_writer import PendingAnswer
+from hotswap.engine.connections.connection import HEAD, WRITE, Connection
+from hotswap.engine.connections.poller import READ, WRITABLE
 from tests.engine.apps import Environ, Gate, Start, hello
 from tests.engine.engine_server import DEADLINE, Serve, request
 from tests.engine.still_engine import StillEngine

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gunicorn.http.errors import NoMoreData, ParseException
 
+from hotswap.engine.connections.answer_writer import CLOSE, DROP, FLUSH, KEEP, PendingAnswer, error_answer
 from hotswap.engine.http1.body import Collector, decode_chunked
 from hotswap.engine.http1.error_page import Refusal, page
 from hotswap.engine.http1.request import CHUNKED
@@ -18,16 +19,15 @@ from hotswap.engine.http1.strict_reader import Trailers
 from hotswap.engine.transport.blocking_io import BodyTimeout, Disconnected, Source, Stream
 from hotswap.engine.transport.client_socket import client_socket
 from hotswap.engine.transport.tls import TlsSocket
-from hotswap.engine.wsgi.answer_writer import CLOSE, DROP, FLUSH, KEEP, PendingAnswer, error_answer
 from hotswap.engine.wsgi.request_hooks import RequestHooks
 from hotswap.engine.wsgi.response import Response
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.state import EngineState
     from hotswap.engine.http1.request import Request
     from hotswap.engine.wsgi.blocking_routes import Measure
-    from hotswap.engine.wsgi.connection import Connection
     from hotswap.engine.wsgi.request_hooks import Before, Done
-    from hotswap.engine.wsgi.state import EngineState
     from hotswap.settings.options import EngineOptions
 
 

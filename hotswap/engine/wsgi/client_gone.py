@@ -6,7 +6,7 @@ import select
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connection import Connection
+    from hotswap.engine.connections.connection import Connection
 
 _BROKEN = select.POLLHUP | select.POLLERR
 

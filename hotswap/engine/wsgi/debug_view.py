@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hotswap.engine.connections.connection import Connection
+from hotswap.engine.connections.table import ConnectionTable
 from hotswap.engine.http1.body import Collector
 from hotswap.engine.http1.head_reader import KnownHeads
 from hotswap.engine.wsgi.blocking_routes import PathStats
-from hotswap.engine.wsgi.connection import Connection
-from hotswap.engine.wsgi.connections import ConnectionTable
 
 
 class ConnectionView(NamedTuple):

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.acceptor import Acceptor
+from hotswap.engine.connections.connection import FIN, HANDSHAKE, WRITE, Connection
+from hotswap.engine.connections.draining import Leaving
+from hotswap.engine.connections.handshake import Handshakes
+from hotswap.engine.connections.health_answers import HealthReader
+from hotswap.engine.connections.parts import connection_parts
+from hotswap.engine.connections.state import EngineState
+from hotswap.engine.connections.transfer import Transfer
 from hotswap.engine.http1.head_reader import HeadReader
 from hotswap.engine.http1.proxy_protocol import ProxiedReader
 from hotswap.engine.limits import Limits
 from hotswap.engine.transport.tls import ServerTls
 from hotswap.engine.transport.tls_context import context_of
 from hotswap.engine.values import Counters, Give, InFlight, Moved, Service
-from hotswap.engine.wsgi.acceptor import Acceptor
 from hotswap.engine.wsgi.application_call import ApplicationCall
 from hotswap.engine.wsgi.blocking_routes import BlockingRoutes
-from hotswap.engine.wsgi.connection import FIN, HANDSHAKE, WRITE, Connection
 from hotswap.engine.wsgi.debug_view import ConnectionView, DebugView, PathView
-from hotswap.engine.wsgi.draining import Leaving
 from hotswap.engine.wsgi.environ import sites_of
-from hotswap.engine.wsgi.handshake import Handshakes
-from hotswap.engine.wsgi.health_answers import HealthReader
 from hotswap.engine.wsgi.loop import EventLoop, Step
-from hotswap.engine.wsgi.parts import connection_parts
 from hotswap.engine.wsgi.request_reader import RequestReader
 from hotswap.engine.wsgi.serve import LeadKeepers, RequestServer
 from hotswap.engine.wsgi.stall_monitor import StallMonitor
-from hotswap.engine.wsgi.state import EngineState
 from hotswap.engine.wsgi.thread_pool import ThreadPool
-from hotswap.engine.wsgi.transfer import Transfer
 
 if TYPE_CHECKING:
     from hotswap.engine.base import EngineHost, Logger
+    from hotswap.engine.connections.poller import Epoll
+    from hotswap.engine.connections.reader import Reader
     from hotswap.engine.wsgi.lead import LeadToken
-    from hotswap.engine.wsgi.poller import Epoll
-    from hotswap.engine.wsgi.serve import Reader
     from hotswap.settings.options import EngineOptions
 
 
@@ -79,7 +79,7 @@ class WsgiEngine:
         )
         self._loop = EventLoop(table, parts.pollables, parts.deadlines, self._server, steps)
         acceptor = Acceptor(state, parts.pollables, parts.listeners, sites.values(), welcome)
-        self._leaving = Leaving(table, parts.idle, parts.listeners, acceptor, pool)
+        self._leaving = Leaving(table, parts.idle, parts.listeners, acceptor, pool.take_queued)
         self._transfer = Transfer(table, parts.idle, parts.offers, sites, welcome)
 
     def _reader(self, reader: RequestReader, health_path: str) -> Reader:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hotswap.engine.connections.connection import Site
 from hotswap.engine.http1.response_head import SERVER
-from hotswap.engine.wsgi.connection import Site
 from hotswap.engine.wsgi.response import FileWrapper
 
 if TYPE_CHECKING:

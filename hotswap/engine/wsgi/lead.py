@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 
-from hotswap.engine.wsgi.connection import Connection
+from hotswap.engine.connections.connection import Connection
 
 
 class LeadToken:

@@ -50,17 +50,17 @@ from collections.abc import Callable, Mapping
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from hotswap.engine.wsgi.connection import BODY
-from hotswap.engine.wsgi.state import BREATH
+from hotswap.engine.connections.connection import BODY
+from hotswap.engine.connections.state import BREATH
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.connections import ConnectionTable
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.pollables import Pollables
+    from hotswap.engine.connections.table import ConnectionTable
+    from hotswap.engine.connections.timeouts import Deadlines
     from hotswap.engine.wsgi.lead import LeadToken
-    from hotswap.engine.wsgi.pollables import Pollables
     from hotswap.engine.wsgi.serve import RequestServer
     from hotswap.engine.wsgi.thread_pool import ThreadPool
-    from hotswap.engine.wsgi.timeouts import Deadlines
 
 _EVENTS = 128  # of one look at epoll
 

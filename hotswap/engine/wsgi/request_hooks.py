@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.state import EngineState
     from hotswap.engine.http1.request import Request
-    from hotswap.engine.wsgi.connection import Connection
     from hotswap.engine.wsgi.response import Response
-    from hotswap.engine.wsgi.state import EngineState
     from hotswap.settings.options import EngineOptions, Hook
 
 Before = Callable[["Connection", "Request"], None]

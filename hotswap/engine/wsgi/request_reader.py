@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hotswap.engine.wsgi.connection import BODY, HEAD, IDLE, Connection
-from hotswap.engine.wsgi.poller import RECV
+from hotswap.engine.connections.connection import BODY, HEAD, IDLE, Connection
+from hotswap.engine.connections.poller import RECV
 from hotswap.engine.wsgi.upload import Uploads
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.idle import IdleConnections
+    from hotswap.engine.connections.table import ConnectionTable
     from hotswap.engine.http1.head_reader import HeadReader
     from hotswap.engine.http1.request import Request
-    from hotswap.engine.wsgi.connections import ConnectionTable
-    from hotswap.engine.wsgi.idle import IdleConnections
 
 
 class RequestReader:

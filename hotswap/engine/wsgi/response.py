@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from hotswap.engine.connections.answer_writer import PendingAnswer
 from hotswap.engine.http1.response_head import ResponseHead, check_value, learn_name
 from hotswap.engine.transport.blocking_io import Disconnected, send_all
-from hotswap.engine.wsgi.answer_writer import PendingAnswer
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.state import EngineState
     from hotswap.engine.http1.request import Request
     from hotswap.engine.transport.blocking_io import Stream
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.state import EngineState
 
 _JOIN = 1 << 16  # bytes: up to here head and body are joined into one string, above they are sent without copying
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
+from hotswap.engine.connections.answer_writer import KEEP
 from hotswap.engine.http1.error_page import Refusal
-from hotswap.engine.wsgi.answer_writer import KEEP
 from hotswap.engine.wsgi.blocking_routes import SLOW, Measure, PathStats
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.answer_writer import AnswerWriter
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.reader import Reader
+    from hotswap.engine.connections.table import ConnectionTable
     from hotswap.engine.http1.request import Request
-    from hotswap.engine.wsgi.answer_writer import AnswerWriter
     from hotswap.engine.wsgi.application_call import ApplicationCall
     from hotswap.engine.wsgi.blocking_routes import BlockingRoutes
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.connections import ConnectionTable
     from hotswap.engine.wsgi.lead import LeadToken
     from hotswap.engine.wsgi.stall_monitor import StallMonitor
     from hotswap.engine.wsgi.thread_pool import ThreadPool
-
-
-class Reader(Protocol):
-    """Reads requests; see `RequestReader`."""
-
-    def read(self, conn: Connection) -> Request | None: ...
 
 
 class LeadKeepers(NamedTuple):

@@ -6,12 +6,12 @@ import threading
 from time import clock_gettime, monotonic, sleep
 from typing import TYPE_CHECKING
 
-from hotswap.engine.wsgi.state import BREATH
+from hotswap.engine.connections.state import BREATH
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.state import EngineState
     from hotswap.engine.wsgi.blocking_routes import BlockingRoutes
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.state import EngineState
     from hotswap.engine.wsgi.thread_pool import ThreadPool
 
 _LOOK = 0.005  # seconds between two looks while calls are quick

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.poller import RECV
 from hotswap.engine.wsgi.client_gone import client_has_gone
 from hotswap.engine.wsgi.lead import LeadToken
-from hotswap.engine.wsgi.poller import RECV
 from hotswap.engine.wsgi.upload_limits import UploadGate
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.table import ConnectionTable
     from hotswap.engine.transport.gil_held_io import GilHeldIo
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.connections import ConnectionTable
 
 _SAY_AGAIN = 60.0  # seconds between two equal complaints about too few threads
 

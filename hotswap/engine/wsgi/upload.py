@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.connection import BODY, Connection
 from hotswap.engine.http1.body import Collector
-from hotswap.engine.wsgi.connection import BODY, Connection
 from hotswap.engine.wsgi.upload_limits import BodyMemory
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.table import ConnectionTable
     from hotswap.engine.http1.request import Request
-    from hotswap.engine.wsgi.connections import ConnectionTable
 
 
 class Uploads:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from hotswap.engine.http1.body import Collector
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.state import EngineState
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.state import EngineState
 
 _COUNT_AGAIN = 0.1  # seconds between two counts while there is too much
 

@@ -8,6 +8,7 @@ from typing import Any
 from gunicorn.config import Config
 from gunicorn.http.errors import NoMoreData, ParseException
 
+from hotswap.engine.connections.connection import Connection, Site
 from hotswap.engine.http1.body import Collector, decode_chunked
 from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.http1.head_parser import CHOSEN, HeadParser
@@ -17,7 +18,6 @@ from hotswap.engine.http1.request import CHUNKED, Request
 from hotswap.engine.http1.strict_reader import Trailers
 from hotswap.engine.limits import Limits
 from hotswap.engine.values import Environ, Peer
-from hotswap.engine.wsgi.connection import Connection, Site
 from hotswap.engine.wsgi.environ import base_environ
 from hotswap.settings.options import EngineOptions
 from tests.engine.apps import hello

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hotswap.engine.connections.connection import Connection
 from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.http1.head_parser import choose
 from hotswap.engine.http1.request import Request
 from hotswap.engine.values import Peer
-from hotswap.engine.wsgi.connection import Connection
 from tests.engine.entries import Entry, entries
 from tests.engine.grammar import streams
 from tests.engine.http1.parsing import HOST, Parser

@@ -8,7 +8,7 @@ import select
 import pytest
 
 from hotswap.engine import limits
-from hotswap.engine.wsgi.connection import BODY, FIN, HEAD, IDLE, WRITE
+from hotswap.engine.connections.connection import BODY, FIN, HEAD, IDLE, WRITE
 from tests.engine.http1.parsing import Parser
 
 PARSER = Parser()

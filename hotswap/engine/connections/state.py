@@ -13,11 +13,11 @@ from hotswap.repeated_errors import RepeatedErrors
 
 if TYPE_CHECKING:
     from hotswap.engine.base import EngineHost
+    from hotswap.engine.connections.connection import Connection
     from hotswap.engine.http1.error_page import Refusal
     from hotswap.engine.limits import Limits
     from hotswap.engine.transport.gil_held_io import GilHeldIo
     from hotswap.engine.values import Give
-    from hotswap.engine.wsgi.connection import Connection
     from hotswap.settings.options import EngineOptions
 
 

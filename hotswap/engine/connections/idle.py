@@ -5,12 +5,12 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from hotswap.engine.wsgi.connection import HEAD, IDLE, Connection
-from hotswap.engine.wsgi.poller import READ
+from hotswap.engine.connections.connection import HEAD, IDLE, Connection
+from hotswap.engine.connections.poller import READ
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connections import ConnectionTable
-    from hotswap.engine.wsgi.offer import Offers
+    from hotswap.engine.connections.offer import Offers
+    from hotswap.engine.connections.table import ConnectionTable
 
 
 class IdleConnections:

@@ -6,14 +6,14 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.answer_writer import error_answer
+from hotswap.engine.connections.connection import HANDSHAKE, Connection
 from hotswap.engine.transport.tls import TlsSocket
-from hotswap.engine.wsgi.answer_writer import error_answer
-from hotswap.engine.wsgi.connection import HANDSHAKE, Connection
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.answer_writer import AnswerWriter
+    from hotswap.engine.connections.table import ConnectionTable
     from hotswap.engine.transport.tls import ServerTls
-    from hotswap.engine.wsgi.answer_writer import AnswerWriter
-    from hotswap.engine.wsgi.connections import ConnectionTable
 
 #: OpenSSL's words for a first record that is a request.
 _PLAIN_HTTP = frozenset(("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"))

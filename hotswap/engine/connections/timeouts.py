@@ -6,33 +6,32 @@ with 10,000 idle connections half a millisecond whenever one of them expires.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.connection import BODY, FIN, HEAD, IDLE
 from hotswap.engine.http1.error_page import Refusal
-from hotswap.engine.wsgi.connection import BODY, FIN, HEAD, IDLE
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.answer_writer import AnswerWriter
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.connections import ConnectionTable
-    from hotswap.engine.wsgi.listener_polling import ListenerPolling
-    from hotswap.engine.wsgi.pollables import Pollables
+    from hotswap.engine.connections.answer_writer import AnswerWriter
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.table import ConnectionTable
 
 _LEAST = 0.05  # seconds between two scans, however dense the deadlines are
 _LATEST = 3600.0  # seconds
 
 
 class Deadlines:
-    """The leading thread calls `tick` when `state.next_tick` has passed."""
+    """The leading thread calls `tick` when `state.next_tick` has passed.
 
-    def __init__(
-        self, table: ConnectionTable, writer: AnswerWriter, listeners: ListenerPolling, pollables: Pollables
-    ) -> None:
+    Each of `also` is asked then too: it is called with the time, and returns when it is to be asked again.
+    """
+
+    def __init__(self, table: ConnectionTable, writer: AnswerWriter, *also: Callable[[float], float]) -> None:
         self._table = table
         self._state = table.state
         self._writer = writer
-        self._listeners = listeners
-        self._pollables = pollables
+        self._also = also
 
     def tick(self, now: float) -> None:
         """Expire what is due, and find out when to look again; soon, if anything of it fails."""
@@ -58,7 +57,7 @@ class Deadlines:
                     table.release_unread(conn, conn.polled)
                 else:
                     self._expire(conn)
-        return min(soonest, self._listeners.ask(now), self._pollables.ask(now))
+        return min(soonest, *(ask(now) for ask in self._also))
 
     def _expire(self, conn: Connection) -> None:
         """A deadline has passed. This thread owns the connection; never raises, because others are due as well."""

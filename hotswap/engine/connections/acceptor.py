@@ -8,12 +8,12 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from hotswap.engine.wsgi.connection import Connection, Site
+from hotswap.engine.connections.connection import Connection, Site
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.listener_polling import ListenerPolling
-    from hotswap.engine.wsgi.pollables import Pollables
-    from hotswap.engine.wsgi.state import EngineState
+    from hotswap.engine.connections.listener_polling import ListenerPolling
+    from hotswap.engine.connections.pollables import Pollables
+    from hotswap.engine.connections.state import EngineState
 
 #: No descriptor, no memory: it is the system that is full, and polling on would spin.
 _FULL = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

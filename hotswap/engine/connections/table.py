@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from hotswap.engine.wsgi.connection import FIN, IDLE, Connection
-from hotswap.engine.wsgi.poller import READ
+from hotswap.engine.connections.connection import FIN, IDLE, Connection
+from hotswap.engine.connections.poller import READ
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.listener_polling import ListenerPolling
-    from hotswap.engine.wsgi.pollables import Pollables
-    from hotswap.engine.wsgi.poller import Poller
-    from hotswap.engine.wsgi.state import EngineState
+    from hotswap.engine.connections.listener_polling import ListenerPolling
+    from hotswap.engine.connections.pollables import Pollables
+    from hotswap.engine.connections.poller import Poller
+    from hotswap.engine.connections.state import EngineState
 
 
 class ConnectionTable:

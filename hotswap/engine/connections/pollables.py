@@ -7,11 +7,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from hotswap.engine.wsgi.poller import READ, WRITABLE
+from hotswap.engine.connections.poller import READ, WRITABLE
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.poller import Poller
-    from hotswap.engine.wsgi.state import EngineState
+    from hotswap.engine.connections.poller import Poller
+    from hotswap.engine.connections.state import EngineState
 
 Callback = Callable[[int], object]
 

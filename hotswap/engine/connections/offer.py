@@ -11,8 +11,8 @@ from hotswap.engine.http1.proxy_protocol import to_text
 from hotswap.engine.values import Give, Moved
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.connections import ConnectionTable
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.table import ConnectionTable
 
 
 class Offers:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.connection import IDLE, Connection, Site
 from hotswap.engine.http1.proxy_protocol import from_text
 from hotswap.engine.values import Give, Moved, Peer
-from hotswap.engine.wsgi.connection import IDLE, Connection, Site
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connections import ConnectionTable
-    from hotswap.engine.wsgi.idle import IdleConnections
-    from hotswap.engine.wsgi.offer import Offers
+    from hotswap.engine.connections.idle import IdleConnections
+    from hotswap.engine.connections.offer import Offers
+    from hotswap.engine.connections.table import ConnectionTable
 
 
 class Transfer:

@@ -8,23 +8,26 @@ is forgotten.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.connection import HANDSHAKE, HEAD, IDLE, Connection
 from hotswap.engine.transport.tls import TlsSocket
 from hotswap.engine.values import Give, InFlight
-from hotswap.engine.wsgi.connection import HANDSHAKE, HEAD, IDLE, Connection
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.acceptor import Acceptor
-    from hotswap.engine.wsgi.connections import ConnectionTable
-    from hotswap.engine.wsgi.idle import IdleConnections
-    from hotswap.engine.wsgi.listener_polling import ListenerPolling
-    from hotswap.engine.wsgi.thread_pool import ThreadPool
+    from hotswap.engine.connections.acceptor import Acceptor
+    from hotswap.engine.connections.idle import IdleConnections
+    from hotswap.engine.connections.listener_polling import ListenerPolling
+    from hotswap.engine.connections.table import ConnectionTable
 
 
 class Leaving:
-    """The engine's change of mind. Any thread may call, but no two at once."""
+    """The engine's change of mind. Any thread may call, but no two at once.
+
+    `take_queued` takes the connections out of the queue whose requests wait for a thread, where there is one.
+    """
 
     def __init__(
         self,
@@ -32,14 +35,14 @@ class Leaving:
         idle: IdleConnections,
         listeners: ListenerPolling,
         acceptor: Acceptor,
-        pool: ThreadPool,
+        take_queued: Callable[[], Iterable[Connection]],
     ) -> None:
         self._table = table
         self._state = table.state
         self._idle = idle
         self._listeners = listeners
         self._acceptor = acceptor
-        self._pool = pool
+        self._take_queued = take_queued
 
     def leave(self, give: Give | None) -> None:
         """Stop accepting and let every connection go: to `give`, or by draining."""
@@ -67,7 +70,7 @@ class Leaving:
         table = self._table
         cut = self.in_flight()
         self._state.counters.cut += len(cut)
-        for conn in self._pool.take_queued():
+        for conn in self._take_queued():
             table.close(conn)
         ours = set(table.acquire_all())
         for conn in list(self._state.live):

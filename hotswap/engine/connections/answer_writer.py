@@ -7,13 +7,13 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from hotswap.engine.connections.connection import WRITE, Connection
+from hotswap.engine.connections.poller import WRITABLE
 from hotswap.engine.http1.error_page import Refusal, page
-from hotswap.engine.wsgi.connection import WRITE, Connection
-from hotswap.engine.wsgi.poller import WRITABLE
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connections import ConnectionTable
-    from hotswap.engine.wsgi.idle import IdleConnections
+    from hotswap.engine.connections.idle import IdleConnections
+    from hotswap.engine.connections.table import ConnectionTable
 
 KEEP, CLOSE, FLUSH, DROP = range(4)  #: what is to be done with a connection after a call of the application
 _DISCARD = 1 << 16  # bytes read at once from a connection that is being closed

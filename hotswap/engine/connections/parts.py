@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from hotswap.engine.wsgi.answer_writer import AnswerWriter
-from hotswap.engine.wsgi.connections import ConnectionTable
-from hotswap.engine.wsgi.idle import IdleConnections
-from hotswap.engine.wsgi.listener_polling import ListenerPolling
-from hotswap.engine.wsgi.offer import Offers
-from hotswap.engine.wsgi.pollables import Pollables
-from hotswap.engine.wsgi.poller import Poller
-from hotswap.engine.wsgi.timeouts import Deadlines
+from hotswap.engine.connections.answer_writer import AnswerWriter
+from hotswap.engine.connections.idle import IdleConnections
+from hotswap.engine.connections.listener_polling import ListenerPolling
+from hotswap.engine.connections.offer import Offers
+from hotswap.engine.connections.pollables import Pollables
+from hotswap.engine.connections.poller import Poller
+from hotswap.engine.connections.table import ConnectionTable
+from hotswap.engine.connections.timeouts import Deadlines
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.connection import Site
-    from hotswap.engine.wsgi.poller import Epoll
-    from hotswap.engine.wsgi.state import EngineState
+    from hotswap.engine.connections.connection import Site
+    from hotswap.engine.connections.poller import Epoll
+    from hotswap.engine.connections.state import EngineState
 
 
 class ConnectionParts(NamedTuple):
@@ -44,5 +44,5 @@ def connection_parts(state: EngineState, sites: Collection[Site], epoll: Epoll |
     offers = Offers(table)
     idle = IdleConnections(table, offers)
     writer = AnswerWriter(table, idle)
-    deadlines = Deadlines(table, writer, listeners, pollables)
+    deadlines = Deadlines(table, writer, listeners.ask, pollables.ask)
     return ConnectionParts(poller, pollables, listeners, table, offers, idle, writer, deadlines)

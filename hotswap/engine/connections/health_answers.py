@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hotswap.engine.connections.answer_writer import PendingAnswer
 from hotswap.engine.http1.response_head import ResponseHead
-from hotswap.engine.wsgi.answer_writer import PendingAnswer
 
 if TYPE_CHECKING:
+    from hotswap.engine.connections.answer_writer import AnswerWriter
+    from hotswap.engine.connections.connection import Connection
+    from hotswap.engine.connections.reader import Reader
+    from hotswap.engine.connections.state import EngineState
     from hotswap.engine.http1.request import Request
-    from hotswap.engine.wsgi.answer_writer import AnswerWriter
-    from hotswap.engine.wsgi.connection import Connection
-    from hotswap.engine.wsgi.serve import Reader
-    from hotswap.engine.wsgi.state import EngineState
 
 _HEADERS = [("Content-Type", "text/plain"), ("Cache-Control", "no-store")]
 _OK = ("200 OK", [*_HEADERS, ("Content-Length", "3")], b"ok\n")

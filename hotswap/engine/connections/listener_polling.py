@@ -7,8 +7,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hotswap.engine.wsgi.pollables import Pollables
-    from hotswap.engine.wsgi.state import EngineState
+    from hotswap.engine.connections.pollables import Pollables
+    from hotswap.engine.connections.state import EngineState
 
 _TRY_AGAIN = 0.5  # seconds
 _SAY_AGAIN = 60.0  # seconds between two lines about it: a server at its limit pauses many times a second

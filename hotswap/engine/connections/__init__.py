@@ -1,0 +1,1 @@
+"""Client connections: how they come, wait, move and end, and which thread owns which. Begin at table.py."""
