@@ -98,6 +98,11 @@ class Callbacks:
         self._signals.setdefault((signal.Signals(number), when), []).append(_Registered(callback, takes))
         return callback
 
+    def remove_signal(self, number: int, when: When, callback: Callable[..., Any]) -> None:
+        """The callback is called at this signal no more; one that was never added is no error."""
+        kept = [each for each in self._signals.get((number, when), ()) if each.callback != callback]
+        self._signals[signal.Signals(number), when] = kept
+
     def at(self, step: str, *arguments: object) -> tuple[Call, ...]:
         """What is to be called at this step, in order."""
         return tuple(each.bound(arguments) for each in self._steps[step])

@@ -51,6 +51,16 @@ def test_it_gets_what_it_takes(case: str) -> None:
     assert call() == expected
 
 
+def test_one_that_is_taken_away() -> None:
+    """The others stay; one that was never there is no error."""
+    registered, first, second = Callbacks(), threading.Event(), threading.Event()
+    registered.add_signal(signal.SIGUSR1, "before", taken := first.set)
+    registered.add_signal(signal.SIGUSR1, "before", kept := second.set)
+    registered.remove_signal(signal.SIGUSR1, "before", taken)
+    registered.remove_signal(signal.SIGUSR2, "before", kept)
+    assert [call.callback for call in registered.at_signal(signal.SIGUSR1, "before")] == [kept]
+
+
 def test_one_that_takes_nothing_and_is_written_in_c() -> None:
     """threading.Event.set has a signature all the same; where there is none, all arguments are given."""
     registered, event = Callbacks(), threading.Event()

@@ -20,7 +20,7 @@ from tests.harness import ROOT
 
 PACKAGE = ROOT / "hotswap"
 FLOOR = {"errors", "repeated_errors", "settings", "version"}
-ENGINE = {"engine", "engine/http1", "engine/transport", "engine/connections", "engine/wsgi"}
+ENGINE = {"engine", "engine/http1", "engine/transport", "engine/connections", "engine/wsgi", "engine/asgi"}
 LOW = {"lifecycle", "callbacks", "log", "system", "scoreboard", "handover", "apps", "gunicorn_compat", *ENGINE, *FLOOR}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -40,6 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine/transport": FLOOR | {"engine"},
     "engine/connections": FLOOR | {"engine", "engine/http1", "engine/transport"},
     "engine/wsgi": FLOOR | {"engine", "engine/http1", "engine/transport", "engine/connections"},
+    # The loop's signal handlers are callbacks of the program's.
+    "engine/asgi": FLOOR | {"callbacks", "engine", "engine/http1", "engine/transport", "engine/connections"},
     # the operating system and what processes share
     "system": {"errors"},
     "scoreboard": {"errors", "lifecycle", "system"},
@@ -245,7 +247,7 @@ def test_the_lifecycle_is_pure() -> None:
 
 
 def test_only_known_packages_are_imported() -> None:
-    """Beside the standard library: what pyproject.toml depends on; setproctitle and gunicorn_h1c in one place each."""
+    """Beside the standard library: what pyproject.toml depends on; three of them in one place each."""
     outside = [
         (module_name(path), name.split(".")[0])
         for path, _, name in all_imports()
@@ -259,9 +261,11 @@ def test_only_known_packages_are_imported() -> None:
         "setproctitle",
         "shtab",
         "typing_extensions",
+        "uvloop",
         "werkzeug",
         *FRAMEWORKS,
     }
     assert {name for _, name in outside} <= known
     assert {module for module, name in outside if name == "setproctitle"} <= {"hotswap.system.process_title"}
+    assert {module for module, name in outside if name == "uvloop"} == {"hotswap.engine.asgi.loop_factory"}
     assert {module for module, name in outside if name == "gunicorn_h1c"} == {"hotswap.engine.http1.head_parser"}

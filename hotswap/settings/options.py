@@ -30,6 +30,39 @@ class LeaveOptions(NamedTuple):
         return cls(float(cfg.graceful_timeout), float(getattr(cfg, "retire_timeout", 600.0)))
 
 
+class AsgiOptions(NamedTuple):
+    """What an engine for ASGI applications is told beside the rest.
+
+    loop: auto, asyncio or uvloop. lifespan: auto, on or off. limit_concurrency: 0 is no limit. debug: asyncio's debug
+    mode. boot_timeout_s bounds the startup, shutdown_timeout_s the shutdown.
+    """
+
+    loop: str
+    lifespan: str
+    root_path: str
+    limit_concurrency: int
+    date_header: bool
+    server_header: bool
+    debug: bool
+    boot_timeout_s: float
+    shutdown_timeout_s: float
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> AsgiOptions:
+        """What `cfg` says: our Config, or gunicorn's own, which has the first three only."""
+        return cls(
+            loop=str(cfg.asgi_loop),
+            lifespan=str(cfg.asgi_lifespan),
+            root_path=str(cfg.root_path),
+            limit_concurrency=int(getattr(cfg, "limit_concurrency", 0)),
+            date_header=bool(getattr(cfg, "date_header", True)),
+            server_header=bool(getattr(cfg, "server_header", True)),
+            debug=bool(getattr(cfg, "debug", False)),
+            boot_timeout_s=float(getattr(cfg, "boot_timeout", 60.0)),
+            shutdown_timeout_s=float(cfg.graceful_timeout),
+        )
+
+
 class EngineOptions(NamedTuple):
     """What an engine is told. `gunicorn` is the Config for gunicorn's own parsers, TLS context and error stream.
 
@@ -53,6 +86,7 @@ class EngineOptions(NamedTuple):
     strict_parser_only: bool
     pre_request: Hook | None
     post_request: Hook | None
+    asgi: AsgiOptions
     gunicorn: Any
 
     @classmethod
@@ -76,6 +110,7 @@ class EngineOptions(NamedTuple):
             strict_parser_only=_loosens_the_rules(cfg),
             pre_request=given_hook(cfg, "pre_request"),
             post_request=given_hook(cfg, "post_request"),
+            asgi=AsgiOptions.from_config(cfg),
             gunicorn=cfg,
         )
 

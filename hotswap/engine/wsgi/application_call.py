@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from time import monotonic
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from hotswap.engine.connections.answer_writer import CLOSE, DROP, FLUSH, KEEP, PendingAnswer, error_answer
+from hotswap.engine.forked_child import end_forked_child
 from hotswap.engine.http1.body import Collector, decode_chunked
 from hotswap.engine.http1.error_page import Refusal, page
 from hotswap.engine.http1.request import CHUNKED
@@ -192,7 +193,7 @@ class ApplicationCall:
     def _failed(self, conn: Connection, request: Request, response: Response, error: BaseException) -> int:
         """The application raised. gunicorn's websocket contract: StopIteration (or a lost client) just ends it."""
         if os.getpid() != self._state.pid:
-            self._end_child(error)
+            end_forked_child(error, self._state.log)
         if request.upgrade and isinstance(error, (StopIteration, ConnectionError)):
             return DROP if not response.headers_sent else CLOSE
         client_error = isinstance(error, (ParseException, NoMoreData))
@@ -206,13 +207,6 @@ class ApplicationCall:
             # Nothing but the early end of it can tell the client that this answer is not whole.
             return CLOSE
         return self._server_error(conn, request, response)
-
-    def _end_child(self, error: BaseException) -> NoReturn:
-        """A child that the application has forked ends: it has our sockets and our epoll, and must not serve on."""
-        if not isinstance(error, SystemExit):
-            self._state.log.exception("a process that the application has forked failed")
-            os._exit(1)
-        os._exit(error.code if isinstance(error.code, int) else error.code is not None)
 
     def _server_error(self, conn: Connection, request: Request, response: Response) -> int:
         keep = request.keep_alive and not (conn.closing or self._state.draining)

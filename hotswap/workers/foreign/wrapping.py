@@ -18,7 +18,7 @@ from hotswap.system.listeners import Listener
 from hotswap.system.parent_death import die_with_parent
 from hotswap.workers.context import WorkerContext
 from hotswap.workers.foreign import uvicorn
-from hotswap.workers.foreign.lifespan import Lifespan, without_lifespan
+from hotswap.workers.foreign.gated_lifespan import GatedLifespan, without_lifespan
 from hotswap.workers.foreign.start_gate import StartGate
 
 #: How long an application's startup waits inside the lifespan protocol (seconds): gunicorn takes one that needs 30 s
@@ -216,7 +216,7 @@ class WrappedASGI(Wrapped):
     def load_wsgi(self) -> None:
         super().load_wsgi()
         strict = self.cfg.asgi_lifespan == "on"
-        self.asgi = Lifespan(self.asgi, self.gate, strict=strict, patience=_LIFESPAN_PATIENCE)
+        self.asgi = GatedLifespan(self.asgi, self.gate, strict=strict, patience=_LIFESPAN_PATIENCE)
 
     def run(self) -> None:
         self._run()
@@ -240,7 +240,7 @@ class WrappedUvicorn(Wrapped):
         if self.config.lifespan == "off":
             # The gate stands there all the same: its server handles signals by then, and forgets none.
             self.config.lifespan, self.wsgi = "on", without_lifespan(self.wsgi)
-        self.wsgi = Lifespan(self.wsgi, self.gate, strict=self.config.lifespan == "on")
+        self.wsgi = GatedLifespan(self.wsgi, self.gate, strict=self.config.lifespan == "on")
 
     def run(self) -> None:
         # What uvicorn's server sets back when it has left: it then sends itself again the signals that it got

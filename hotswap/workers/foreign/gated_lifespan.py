@@ -17,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 
 
-class Lifespan:
+class GatedLifespan:
     """An application as its server sees it. `strict`: the server ends the worker if there is no such protocol.
 
     `patience`: how long to hold back (seconds), None for as long as it takes.

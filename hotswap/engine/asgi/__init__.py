@@ -1,0 +1,1 @@
+"""ASGI applications on an event loop, which has a thread of its own."""
