@@ -38,6 +38,7 @@ def from_command_line(
     from_environment = vars(parser(cfg, "GUNICORN_CMD_ARGS").parse_args(_environment_arguments(environ)))
     named = _application(arguments.pop("args"), prog)
     from_environment.pop("args")
+    is_factory = arguments.pop("factory"), from_environment.pop("factory")
     default = _default_address(cfg)
     if named or application:
         cfg.settings["default_proc_name"].set(named or application)
@@ -53,7 +54,15 @@ def from_command_line(
     if cfg.changes_owner and "preload_app" not in cfg.given:
         # Preloading would run code as root that the workers' user may be able to write.
         cfg.settings["preload_app"].set(False)
-    return cfg, named or cfg.wsgi_app or application or _refuse_none(prog)
+    name = named or cfg.wsgi_app
+    return cfg, (_called(name) if name and any(is_factory) else name) or application or _refuse_none(prog)
+
+
+def _called(name: str) -> str:
+    """Return what gunicorn calls to make the application (gunicorn.util.import_app)."""
+    if name.endswith(")"):
+        return name
+    return f"{name}()" if ":" in name else f"{name}:application()"
 
 
 def _environment_arguments(environ: Mapping[str, str]) -> list[str]:

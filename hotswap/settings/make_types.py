@@ -94,6 +94,8 @@ BY_NAME: Mapping[str, str] = {
     "threaded": "bool",
     "processes": "int",
     "config": "Path",
+    "lifespan": 'Literal["auto", "on", "off"]',
+    "loop": 'Literal["auto", "asyncio", "uvloop"]',
     "ssl_context": "ssl.SSLContext | tuple[str, str] | Hook",
 }
 

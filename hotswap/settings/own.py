@@ -129,7 +129,9 @@ def validate_watch(value: object) -> str | None:
     return path
 
 
-def _make(name: str, meta: str, validator: Callable[[object], Any], default: object, *lines: str) -> type:
+def _make(
+    name: str, meta: str | None, validator: Callable[[object], Any], default: object, *lines: str, **more: object
+) -> type:
     attributes = {
         "name": name,
         "section": SECTION,
@@ -140,11 +142,19 @@ def _make(name: str, meta: str, validator: Callable[[object], Any], default: obj
         "default": default,
         "desc": "\n".join(lines),
         "__module__": __name__,
+        **more,
     }
     title = name.title().replace("_", "")
     made: type = gunicorn_config.SettingMeta(title, (gunicorn_config.Setting,), attributes)
     gunicorn_config.KNOWN_SETTINGS.remove(made)
     return made
+
+
+def _switched_off(name: str, *lines: str) -> type:
+    """A setting that is on, and whose option can only say no."""
+    option = [f"--no-{name.replace('_', '-')}"]
+    validator = gunicorn_config.validate_bool
+    return _make(name, None, validator, True, *lines, cli=option, action="store_const", const=False)
 
 
 # The first line of a description is what --help shows.
@@ -255,7 +265,19 @@ OnEvent = _make(
     "_RELEASE and _REASON. One runs after the other, for at most 30 seconds each; the server does not wait for them.",
 )  # fmt: skip
 
+LimitConcurrency = _make(
+    "limit_concurrency", "NUMBER", gunicorn_config.validate_pos_int, 0,
+    "How many requests and websockets of an ASGI application a process has under way at most; 0: no limit.",
+    "One more is answered with 503 by the server itself, and the application does not see it.",
+)  # fmt: skip
+
+DateHeader = _switched_off(
+    "date_header", "Leave the Date header out of an ASGI application's answers, for a proxy that adds its own."
+)
+ServerHeader = _switched_off("server_header", "Leave the Server header out of an ASGI application's answers.")
+
 OWN_SETTINGS: tuple[type, ...] = (
     RetireTimeout, BootTimeout, Check, Health, LameDuck, Probation, ProbationMaxErrors, RunDir, Name, EnvFile, Envdir,
-    BodyBuffer, SwitchInterval, WorkersLifetime, StablePid, LogFormat, Watch, OnEvent,
+    BodyBuffer, SwitchInterval, WorkersLifetime, StablePid, LogFormat, Watch, OnEvent, LimitConcurrency, DateHeader,
+    ServerHeader,
 )  # fmt: skip

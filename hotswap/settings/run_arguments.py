@@ -1,5 +1,7 @@
 """`app.run()`'s own arguments, turned into settings or refused: `hotswap.serve()` takes the place of `app.run()`.
 
+It takes that of `uvicorn.run()` too, two names of which are taken.
+
 Names and meanings: flask.Flask.run and werkzeug.serving.run_simple. `ssl_context` is a name of gunicorn's too (a hook);
 the two are told apart by type.
 """
@@ -184,7 +186,14 @@ def _ssl_context(value: object, taken: RunArguments) -> None:
         )
 
 
+def _as(name: str, argument: str) -> Callable[[object, RunArguments], None]:
+    return lambda value, taken: taken.settle(name, value, argument)
+
+
 TRANSLATIONS: Mapping[str, Callable[[object, RunArguments], None]] = {
+    # uvicorn.run()'s names
+    "lifespan": _as("asgi_lifespan", "lifespan"),
+    "loop": _as("asgi_loop", "loop"),
     "threaded": _threaded,
     "processes": _processes,
     "ssl_context": _ssl_context,

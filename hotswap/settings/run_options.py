@@ -22,6 +22,8 @@ RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "For development: show tracebacks in the browser, with a console, and restart when a file changes.",
     },
 }
+#: Another name of an option, uvicorn's.
+ALSO: Mapping[str, str] = {"asgi_loop": "--loop", "asgi_lifespan": "--lifespan"}
 #: What uvicorn, uWSGI, granian, waitress, hypercorn and Flask call it.
 KNOWN_ELSEWHERE: Mapping[str, str] = {
     "--access-log": "--access-logfile -",
@@ -31,13 +33,19 @@ KNOWN_ELSEWHERE: Mapping[str, str] = {
     "--fd": "--bind fd://N",
     "--http": "--bind HOST:PORT",
     "--http-socket": "--bind HOST:PORT",
+    "--limit-max-requests": "--max-requests NUMBER",
+    "--limit-max-requests-jitter": "--max-requests-jitter NUMBER",
     "--listen": "--bind HOST:PORT",
     "--master": "--workers N",
     "--module": "hotswap run MODULE:APP",
     "--processes": "--workers N",
+    "--proxy-headers": "--forwarded-allow-ips ADDRESSES",
     "--reload-dir": "--reload-extra-file FILES",
     "--socket": "--bind unix:PATH",
+    "--ssl-ca-certs": "--ca-certs FILE",
+    "--ssl-cert-reqs": "--cert-reqs NUMBER",
     "--ssl-certfile": "--certfile FILE",
+    "--ssl-ciphers": "--ciphers NAMES",
     "--ssl-keyfile": "--keyfile FILE",
     "--timeout-graceful-shutdown": "--graceful-timeout SECONDS",
     "--timeout-keep-alive": "--keep-alive SECONDS",
@@ -70,11 +78,19 @@ def add_options(to: argparse.ArgumentParser, cfg: Config) -> None:
     to.add_argument("args", nargs="*", help=argparse.SUPPRESS)
     names = sorted((name for name in cfg.settings if cfg.settings[name].cli), key=cfg.settings.__getitem__)
     groups = {title: to.add_argument_group(title) for title in _headings([_heading(cfg, name) for name in names])}
+    for name, other in ALSO.items():
+        cfg.settings[name].cli = [*type(cfg.settings[name]).cli, other]
     for name in names:
         # gunicorn's own way to add it, with another text.
         cfg.settings[name].add_option(_WithHelp(groups[_heading(cfg, name)], _help(cfg, name)))
     for name, option in RUN_OPTIONS.items():
         groups[_SECTION_OF_RUN_OPTION[name]].add_argument(f"--{name}", **option)
+    groups["Worker Processes"].add_argument(
+        "--factory",
+        action="store_const",
+        const=True,
+        help="The application's name is that of a function that makes it: MODULE:NAME means MODULE:NAME().",
+    )
     # gunicorn's --preload can only say yes, which is the default here.
     groups["Server Mechanics"].add_argument(
         "--no-preload",

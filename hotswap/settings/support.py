@@ -74,8 +74,10 @@ PROCESSES = {
     "timeout": _different("a worker whose main thread is stuck is killed; a stuck request holds one thread"),
     "graceful_timeout": _different("the deadline of a stop; after a restart it is retire_timeout"),
     "keepalive": _different("default 75 s: idle connections survive a restart; gunicorn's classes: its own, 2 s"),
-    "asgi_loop": _with("an ASGI worker"),
-    "asgi_lifespan": _with("an ASGI worker"),
+    "asgi_loop": _honoured("also as --loop and loop=, uvicorn's names; has an effect only with an ASGI application"),
+    "asgi_lifespan": _different(
+        "also as --lifespan and lifespan=, uvicorn's names; startup is a part of loading: boot_timeout limits it"
+    ),
     "asgi_disconnect_grace_period": _with("an ASGI worker"),
     "websocket_max_message_size": _with("an ASGI worker"),
     "http_parser": _different(
@@ -132,7 +134,7 @@ MECHANICS = {
     "casefold_http_method": HONOURED,
     "forwarder_headers": HONOURED,
     "header_map": HONOURED,
-    "root_path": _with("an ASGI worker"),
+    "root_path": _with("an ASGI application"),
 }
 
 NAMING = {
@@ -240,6 +242,9 @@ OWN = {
     "log_format": HONOURED,
     "watch": HONOURED,
     "on_event": HONOURED,
+    "limit_concurrency": _with("hotswap's engine for ASGI"),
+    "date_header": _with("hotswap's engine for ASGI"),
+    "server_header": _with("hotswap's engine for ASGI"),
 }
 
 SUPPORT: Mapping[str, Support] = {

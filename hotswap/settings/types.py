@@ -38,6 +38,7 @@ class Settings(TypedDict, total=False):
     child_exit: Hook | None
     ciphers: str | None
     config: Path | None
+    date_header: bool | None
     debug: bool | None
     dirty_graceful_timeout: int | None
     dirty_post_fork: Hook | None
@@ -73,6 +74,8 @@ class Settings(TypedDict, total=False):
     keepalive: int | None
     keyfile: str | None
     lame_duck: float | None
+    lifespan: Literal["auto", "on", "off"] | None
+    limit_concurrency: int | None
     limit_request_field_size: int | None
     limit_request_fields: int | None
     limit_request_line: int | None
@@ -82,6 +85,7 @@ class Settings(TypedDict, total=False):
     logconfig_json: str | None
     logger_class: type[Any] | str | None
     loglevel: str | None
+    loop: Literal["auto", "asyncio", "uvloop"] | None
     max_requests: int | None
     max_requests_jitter: int | None
     name: str | None
@@ -122,6 +126,7 @@ class Settings(TypedDict, total=False):
     run_dir: Path | None
     secure_scheme_headers: Mapping[str, Any] | None
     sendfile: bool | None
+    server_header: bool | None
     ssl_context: ssl.SSLContext | tuple[str, str] | Hook | None
     ssl_version: int | None
     stable_pid: bool | Literal["auto", "on", "off"] | None

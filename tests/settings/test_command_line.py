@@ -198,3 +198,27 @@ def test_the_command_is_named_that_was_typed() -> None:
     """Other commands take the same arguments."""
     with pytest.raises(SettingError, match="write hotswap systemd-unit module:app"):
         from_command_line([], {}, "hotswap systemd-unit")
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "name"),
+    [
+        (["shop:create", "--factory"], {}, "shop:create()"),
+        (["--factory", "shop:create('x')"], {}, "shop:create('x')"),
+        (["shop", "--factory"], {}, "shop:application()"),
+        (["shop:create"], {"GUNICORN_CMD_ARGS": "--factory"}, "shop:create()"),
+        (["shop:create"], {}, "shop:create"),
+    ],
+)
+def test_factory(argv: list[str], environ: dict[str, str], name: str) -> None:
+    """uvicorn's option says that the application has to be made first; what is called already stays as it is."""
+    assert from_command_line(argv, environ)[1] == name
+
+
+def test_uvicorns_options() -> None:
+    """Its names beside gunicorn's, and what only can be switched off."""
+    cfg, _ = from_command_line(["m", "--loop", "uvloop", "--lifespan", "off", "--limit-concurrency", "7"], {})
+    assert (cfg.asgi_loop, cfg.asgi_lifespan, cfg.limit_concurrency) == ("uvloop", "off", 7)
+    assert (cfg.date_header, cfg.server_header) == (True, True)
+    cfg, _ = from_command_line(["m", "--no-date-header", "--no-server-header", "--asgi-loop", "asyncio"], {})
+    assert (cfg.asgi_loop, cfg.date_header, cfg.server_header) == ("asyncio", False, False)

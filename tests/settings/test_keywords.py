@@ -68,6 +68,11 @@ def test_bind_and_port() -> None:
         ({"host": "0.0.0.0:80"}, 'write the address as one, hotswap.serve(app, "0.0.0.0:80")'),
         ({"threds": 4}, "there is no setting 'threds': did you mean threads?"),
         ({"keep_alive": 4}, "there is no setting 'keep_alive': did you mean keepalive?"),
+        ({"timeout_keep_alive": 4}, "there is no setting 'timeout_keep_alive': did you mean keepalive?"),
+        ({"uds": "/x"}, "there is no setting 'uds': did you mean bind='unix:PATH'?"),
+        ({"loop": "uvloop", "asgi_loop": "auto"}, "loop and asgi_loop say the same thing: give one of them"),
+        ({"loop": "trio"}, "asgi_loop cannot be 'trio' (keyword): "),
+        ({"limit_concurrency": -1}, "limit_concurrency cannot be -1 (keyword): it takes a whole number, 0 or more"),
         ({"zzzzzz": 4}, "there is no setting 'zzzzzz': hotswap run --help lists the settings"),
         ({"threads": "x"}, "threads cannot be 'x' (keyword): it takes a whole number, 0 or more"),
         ({"extra_files": ["a"]}, "extra_files is for watching files in development: give debug=True"),
@@ -249,3 +254,9 @@ def test_a_conf_file_that_is_named(tmp_path: Path) -> None:
 def test_program_name(argv: list[str], name: str) -> None:
     """Titles call the program by its script, or its package."""
     assert program_name(argv) == name
+
+
+def test_uvicorns_names() -> None:
+    """Two of them are taken for the settings that they are; of the others it is said what they are called."""
+    cfg = from_keywords({"loop": "asyncio", "lifespan": "on", "server_header": False, "date_header": False})
+    assert (cfg.asgi_loop, cfg.asgi_lifespan, cfg.server_header, cfg.date_header) == ("asyncio", "on", False, False)

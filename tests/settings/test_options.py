@@ -41,3 +41,15 @@ def test_views_are_frozen() -> None:
     """They are read on many threads."""
     with pytest.raises(AttributeError):
         LeaveOptions.from_config(from_keywords({}, None)).graceful_timeout_s = 1.0  # type: ignore[misc]
+
+
+def test_what_an_asgi_engine_is_told() -> None:
+    """Its own settings and gunicorn's; graceful_timeout bounds the shutdown."""
+    given = {"loop": "asyncio", "root_path": "/api", "limit_concurrency": 7, "graceful_timeout": 5, "boot_timeout": 9}
+    asgi = EngineOptions.from_config(from_keywords(dict(given), None)).asgi
+    assert (asgi.loop, asgi.lifespan, asgi.root_path, asgi.limit_concurrency) == ("asyncio", "auto", "/api", 7)
+    assert (asgi.date_header, asgi.server_header, asgi.debug) == (True, True, False)
+    assert (asgi.boot_timeout_s, asgi.shutdown_timeout_s) == (9.0, 5.0)
+    assert EngineOptions.from_config(from_keywords({"debug": True}, None)).asgi.debug
+    plain = EngineOptions.from_config(GunicornConfig()).asgi
+    assert (plain.limit_concurrency, plain.date_header, plain.boot_timeout_s) == (0, True, 60.0)
