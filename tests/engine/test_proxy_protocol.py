@@ -21,6 +21,7 @@ from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.http1.proxy_protocol import ProxiedReader
 from hotswap.engine.limits import Limits
 from hotswap.engine.wsgi.environ import base_environ
+from hotswap.engine.wsgi.environ_reader import EnvironReader
 from hotswap.settings.options import EngineOptions
 from tests.engine.apps import Gate, Seen, hello
 from tests.engine.engine_server import EngineServer, Serve, request
@@ -327,7 +328,7 @@ CFG = Config()
 CFG.set("proxy_protocol", "auto")
 CFG.set("http_parser", "python")
 OPTIONS = EngineOptions.from_config(CFG)
-READER = ProxiedReader(OPTIONS, Limits.from_options(OPTIONS))
+READER = ProxiedReader(OPTIONS, EnvironReader(OPTIONS, Limits.from_options(OPTIONS)))
 
 
 def ours(data: bytes) -> tuple[str, Any]:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotswap.engine.http1.error_page import Refusal
-from hotswap.engine.http1.head_reader import HeadReader
 from hotswap.engine.limits import Limits
 from hotswap.engine.wsgi.environ import base_environ
+from hotswap.engine.wsgi.environ_reader import EnvironReader
 from hotswap.settings.options import EngineOptions
 from tests.engine.some_sender import SomeSender
 from tests.engine.test_refusals import SMUGGLING
@@ -25,7 +25,7 @@ PYTHON = Config()
 PYTHON.set("http_parser", "python")
 OPTIONS = EngineOptions.from_config(CFG)
 LIMITS = Limits.from_options(OPTIONS)
-READER = HeadReader(OPTIONS, LIMITS)
+READER = EnvironReader(OPTIONS, LIMITS)
 BASE = base_environ(("localhost", "80"), OPTIONS, multiprocess=False)
 
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import socket
 
     from hotswap.engine.base import Sock
-    from hotswap.engine.http1.request import Request
     from hotswap.engine.transport.client_socket import ClientSocket
     from hotswap.engine.values import Application, Environ, Peer
 
@@ -56,7 +55,7 @@ class Connection:
         self.polled = 0  # the epoll mask it is registered with, 0 when it is not
         self.data = b""  # read, not served
         self.deadline = 0.0  # `time.monotonic()`, seconds
-        self.request: Request | None = None
+        self.request: Any = None  # None, or the Request of the engine's kind
         self.work: Any = None  # a body's Collector, or a PendingAnswer
         self.closing = False  # the next answer is the last
         self.adopted = False

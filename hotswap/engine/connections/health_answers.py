@@ -5,7 +5,7 @@ So it says whether this server takes new clients, whatever the application does,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hotswap.engine.connections.answer_writer import PendingAnswer
 from hotswap.engine.http1.response_head import ResponseHead
@@ -35,7 +35,7 @@ class HealthReader:
         self._writer = writer
         self._path = path
 
-    def read(self, conn: Connection) -> Request | None:
+    def read(self, conn: Connection) -> Any:
         """See `RequestReader.read`."""
         request = self._read(conn)
         if request is None or request.path != self._path or not self._is_question(request):

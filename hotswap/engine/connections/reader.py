@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from hotswap.engine.connections.connection import Connection
-    from hotswap.engine.http1.request import Request
 
 
 class Reader(Protocol):
     """Reads requests; see `engine.wsgi.request_reader.RequestReader`."""
 
-    def read(self, conn: Connection) -> Request | None: ...
+    def read(self, conn: Connection) -> Any: ...  # None, or the Request of the engine's kind

@@ -30,6 +30,11 @@ class PlainHead(NamedTuple):
     headers: list[tuple[bytes, bytes]]
     consumed: int
 
+    @property
+    def asgi_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers with their names in lower case, called as gunicorn_h1c calls them."""
+        return [(name.lower(), value) for name, value in self.headers]
+
 
 class NotPlain(ValueError):
     """The strict reader should judge this head."""

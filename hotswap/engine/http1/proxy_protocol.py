@@ -7,7 +7,7 @@ becomes of the information: variables for every environ of the connection, and J
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gunicorn.http import errors
 from gunicorn.http.message import PP_V2_SIGNATURE
@@ -15,19 +15,18 @@ from gunicorn.http.message import Request as GunicornRequest
 from gunicorn.http.unreader import IterUnreader
 
 from hotswap.engine.http1.error_page import Refusal
-from hotswap.engine.http1.head_parser import CHOSEN
-from hotswap.engine.http1.head_reader import HeadReader
+from hotswap.engine.http1.request import Request
 
 if TYPE_CHECKING:
-    from hotswap.engine.http1.head_parser import HeadParser
-    from hotswap.engine.http1.request import Request, Sender
-    from hotswap.engine.limits import Limits
+    from hotswap.engine.http1.head_reader import HeadReader, KnownHeads
+    from hotswap.engine.http1.request import Sender
     from hotswap.engine.values import Environ, Peer
     from hotswap.settings.options import EngineOptions
 
 _V1 = b"PROXY "
 _V1_LONGEST = 107  # bytes, with its CRLF (section 2.1)
 _OFFERS = {"v1": (_V1,), "v2": (PP_V2_SIGNATURE,), "auto": (_V1, PP_V2_SIGNATURE)}
+R = TypeVar("R", bound=Request)
 _VARIABLES = ("PROXY_PROTOCOL", "REMOTE_ADDR", "REMOTE_PORT", "PROXY_ADDR", "PROXY_PORT")
 
 
@@ -43,30 +42,40 @@ class _Header(GunicornRequest):  # type: ignore[misc]
         self.consumed = len(data) - len(rest)
 
 
-class ProxiedReader(HeadReader):
-    """For connections that may begin with a PROXY header; without one they are served as they are.
+class ProxiedReader(Generic[R]):
+    """A reader of heads for connections that may begin with a PROXY header; without one they are served as they are.
 
     The header stays among the connection's bytes until the first head is whole: when a connection moves before that,
     the process that receives it reads it from its beginning.
     """
 
-    def __init__(self, options: EngineOptions, limits: Limits, parser: HeadParser = CHOSEN) -> None:
-        super().__init__(options, limits, parser)
+    def __init__(self, options: EngineOptions, reader: HeadReader[R]) -> None:
         self._options = options
+        self._reader = reader
         self._offers = _OFFERS[options.proxy_protocol]
 
-    def read(self, data: bytes, sender: Sender) -> Request | None:
+    @property
+    def known(self) -> KnownHeads:
+        """As `HeadReader.known`."""
+        return self._reader.known
+
+    def read(self, data: bytes, sender: Sender) -> R | None:
         """As `HeadReader.read`. Raises Refusal: 400 for what is no header, 403 for a peer that may not send one."""
         if sender.proxy is not None:
-            return super().read(data, sender)
+            return self._reader.read(data, sender)
         found = self._header(data, sender)
         if found is None:
             return None
         variables, consumed = found
-        request = super().read(data[consumed:], sender)
+        sender.proxy = variables  # the reader makes of it what the application is told of its client
+        request = None
+        try:
+            request = self._reader.read(data[consumed:], sender)
+        finally:
+            if request is None:
+                sender.proxy = None
         if request is not None:
             request.consumed += consumed
-            sender.proxy = variables
         return request
 
     def _header(self, data: bytes, sender: Sender) -> tuple[Environ, int] | None:

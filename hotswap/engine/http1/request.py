@@ -1,4 +1,4 @@
-"""A request's head as a value, and what its readers have to know of the connection that it came over."""
+"""What a request's head says, as a value, and what its readers have to know of the connection that it came over."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Protocol
 from hotswap.engine.values import Environ, Peer
 
 CHUNKED = -1  #: `Request.length` of a body whose end only the chunks tell
+Fields = list[tuple[bytes, bytes]]  #: header fields in the order in which they came, their names in lower case
 
 
 class Sender(Protocol):
     """A connection as the readers of heads see it.
 
-    `base` is the part of the environ that no request changes. `proxy` is what a proxy said in front of the first
-    request, {} if there was no such header, None while it may still come.
+    `base` is what no request changes: a part of the WSGI environ, or of the ASGI scope. `proxy` is what a proxy said in
+    front of the first request, {} if there was no such header, None while it may still come.
     """
 
     base: Environ
@@ -22,33 +23,30 @@ class Sender(Protocol):
 
 
 class Request:
-    """One request's head. `length` is its body's: 0, a number of bytes, or CHUNKED."""
+    """One request's head, whatever the application's interface. `length` is its body's: 0, a number of bytes, or
+    CHUNKED.
+
+    What the application gets of it stands in the engines' own kinds, `WsgiRequest` and `AsgiRequest`. They repeat these
+    assignments: `super().__init__` would cost a tenth of a head.
+    """
 
     __slots__ = (
-        "consumed", "environ", "expect", "http11", "keep_alive", "length", "method", "path", "started", "upgrade",
-        "upload", "uri", "view",
+        "connection", "consumed", "expect", "has_length", "host", "http11", "keep_alive", "length", "method", "path",
+        "scheme", "started", "upgrade", "uri",
     )  # fmt: skip
 
-    def __init__(self, method: str, uri: str, path: str, environ: Environ) -> None:
+    def __init__(self, method: str, uri: str, path: str) -> None:
         self.method = method
-        self.uri = uri
-        self.path = path
-        self.environ = environ
+        self.uri = uri  # the target as it was sent
+        self.path = path  # the target's path, decoded as the application's interface has it
         self.http11 = True
         self.keep_alive = True
         self.length = 0
+        self.has_length = False  # it says its Content-Length
         self.expect = False  # the client waits for "100 Continue" before it sends the body
         self.upgrade = False  # the client asks for another protocol, such as websocket
-        self.upload = False  # the application's thread reads the body
+        self.scheme = ""  # "http" or "https" if a trusted proxy said so, "" if the connection itself tells
+        self.host: str | bytes | None = None  # the fields Host and Connection, of what the application gets
+        self.connection: str | bytes | None = None
         self.consumed = 0  # bytes of the head, and of a PROXY header in front of it
         self.started = 0.0  # `time.monotonic()`, seconds
-        self.view: object = None  # what request hooks get of it, where there are hooks
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """(name, value) pairs as gunicorn's access log wants them: upper case, dashes."""
-        return [(key[5:].replace("_", "-"), value) for key, value in self.environ.items() if key[:5] == "HTTP_"] + [
-            (key.replace("_", "-"), self.environ[key])
-            for key in ("CONTENT_TYPE", "CONTENT_LENGTH")
-            if key in self.environ
-        ]

@@ -5,23 +5,20 @@ The fast reader sends every head here that it does not find plainly right. Slow 
 
 from __future__ import annotations
 
-import os
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.http import errors
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.message import Message, _ip_in_allow_list
 from gunicorn.http.message import Request as GunicornRequest
 from gunicorn.http.unreader import IterUnreader
-from gunicorn.util import unquote_to_wsgi_str
 
 from hotswap.engine.http1.error_page import Refusal
-from hotswap.engine.http1.request import CHUNKED, Request
+from hotswap.engine.http1.request import CHUNKED
 
 if TYPE_CHECKING:
-    from hotswap.engine.http1.request import Sender
     from hotswap.engine.limits import Limits
     from hotswap.engine.values import Peer
     from hotswap.settings.options import EngineOptions
@@ -31,6 +28,7 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(?::[0-
 _VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]\r\n")
 #: Longer than any body could be (2**63 has 19 digits): such a length is an attempt at an overflow somewhere.
 _LENGTH_DIGITS = 18
+_KNOWN_PEERS = 1024  # of how many hosts is remembered whether they are trusted
 _CODES: dict[type[Exception], int] = {
     errors.LimitRequestLine: 414,
     errors.LimitRequestHeaders: 431,
@@ -40,22 +38,31 @@ _CODES: dict[type[Exception], int] = {
 }
 
 
-def check_host(host: str | None, *, http11: bool) -> None:
+def check_host(host: str | bytes | None, *, http11: bool) -> None:
     """Refuse a Host that is missing in HTTP/1.1 or is not a host (RFC 9112, section 3.2)."""
     if host is None:
         if http11:
             raise Refusal(400, "the request has no Host header")
-    elif not _HOST.fullmatch(host):
+    elif not _HOST.fullmatch(_text(host)):
         raise Refusal(400, "the Host header is not a host")
 
 
 @lru_cache(256)
-def wants_keep_alive(connection: str, http11: bool) -> bool:
+def wants_keep_alive(connection: str | bytes, http11: bool) -> bool:
     """What the Connection header asks for; "close" wins over anything else in the list (RFC 9112, section
     9.3).
     """
-    tokens = [token.strip(" \t") for token in connection.lower().split(",")]
+    tokens = [token.strip(" \t") for token in _text(connection).lower().split(",")]
     return "close" not in tokens and (http11 or "keep-alive" in tokens)
+
+
+def asks_upgrade(connection: str | bytes) -> bool:
+    """Whether the Connection header goes with an Upgrade."""
+    return "upgrade" in _text(connection).lower()
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else str(value, "latin-1")
 
 
 class _Message(GunicornRequest):  # type: ignore[misc]
@@ -85,20 +92,39 @@ class Trailers(Message):  # type: ignore[misc]
         self.trailers: list[tuple[str, str]] = []
 
 
-class StrictReader:
-    """gunicorn's verdict on a head, as our `Request` or a `Refusal`."""
+class JudgedHead(NamedTuple):
+    """A head as gunicorn's parser has read it.
 
-    def __init__(self, options: EngineOptions, limits: Limits) -> None:
+    `path` is the target's path as it was sent, `query` what follows its "?". The names of `headers` are in upper case;
+    `length` is as in `Request`, and `scheme` as a trusted proxy or the listener says.
+    """
+
+    method: str
+    uri: str
+    path: str
+    query: str
+    version: tuple[int, int]
+    headers: list[tuple[str, str]]
+    scheme: str
+    length: int
+    keep_alive: bool
+    expect: bool
+    upgrade: bool
+    consumed: int
+
+
+class StrictReader:
+    """gunicorn's verdict on a head, as a `JudgedHead` or a `Refusal`. `always`: every head comes here."""
+
+    def __init__(self, options: EngineOptions, limits: Limits, *, always: bool) -> None:
         self._gunicorn = options.gunicorn
         self._limits = limits
-        self._allow = options.gunicorn.forwarded_allow_ips
-        self._networks = options.gunicorn.forwarded_allow_networks()
-        #: Whether every head has to come here: what loosens the rules is unknown to the parsers of plain heads.
-        self.always = options.strict_parser_only or bool(os.environ.get("SCRIPT_NAME"))
+        self.always = always
+        self.trusts_host = lru_cache(_KNOWN_PEERS)(partial(_is_allowed, options.gunicorn))
 
     def trusts(self, peer: Peer) -> bool:
         """Whether `peer` may speak for its client (`forwarded_allow_ips`); a unix socket's peer always may."""
-        return not isinstance(peer, tuple) or bool(_ip_in_allow_list(peer[0], self._allow, self._networks))
+        return not isinstance(peer, tuple) or self.trusts_host(peer[0])
 
     def check_unfinished(self, data: bytes) -> None:
         """Refuse the beginning of a head that can only end badly, instead of waiting for the rest."""
@@ -109,13 +135,13 @@ class StrictReader:
         if data.count(b"\n") != data.count(b"\r\n"):
             raise Refusal(400, "a line of the head does not end with CRLF")
 
-    def read(self, data: bytes, sender: Sender, *, may_go_on: bool = False) -> Request | None:
-        """The request at the start of `data`, None if its head is not all there. Raises Refusal.
+    def read(self, data: bytes, peer: Peer, *, may_go_on: bool = False) -> JudgedHead | None:
+        """The head at the start of `data`, None if it is not all there. Raises Refusal.
 
         Without `may_go_on` the parser of plain heads has found a fault in what is there, so no rest is waited for.
         """
         try:
-            message = _Message(self._gunicorn, data, sender.peer)
+            message = _Message(self._gunicorn, data, peer)
         except errors.NoMoreData:
             self.check_unfinished(data)
             if may_go_on or self.always or self._limits.fields > 256:
@@ -125,62 +151,40 @@ class StrictReader:
             return None
         except errors.ParseException as error:
             raise Refusal(_code(error, data), str(error)) from error
-        return self._convert(message, data, sender)
-
-    def _convert(self, message: _Message, data: bytes, sender: Sender) -> Request:
-        environ = sender.base.copy()
-        request = Request(message.method, message.uri, unquote_to_wsgi_str(message.path), environ)
-        request.consumed = len(data) - len(message.source.take_buffered())
-        request.http11 = message.version >= (1, 1)
-        request.expect = message._expected_100_continue
-        length = _fill(environ, message.headers)
-        environ.update(
-            REQUEST_METHOD=request.method,
-            RAW_URI=request.uri,
-            PATH_INFO=request.path,
-            QUERY_STRING=message.query,
-        )
-        environ["SERVER_PROTOCOL"] = f"HTTP/{message.version[0]}.{message.version[1]}"
-        environ["wsgi.url_scheme"] = message.scheme
-        _mount(environ, message)
-        if isinstance(message.body.reader, ChunkedReader):
-            request.length = CHUNKED
-        elif length is not None:
-            if len(length) > _LENGTH_DIGITS:
-                raise Refusal(400, "the Content-Length is too large to be one")
-            request.length = int(length)
-        check_host(environ.get("HTTP_HOST"), http11=request.http11)
-        connection = environ.get("HTTP_CONNECTION", "")
-        request.keep_alive = not message.must_close and request.method != "CONNECT"
-        request.keep_alive = request.keep_alive and wants_keep_alive(connection, request.http11)
-        request.upgrade = "HTTP_UPGRADE" in environ and "upgrade" in connection.lower()
-        return request
+        return _judged(message, data)
 
 
-def _fill(environ: dict[str, Any], headers: list[tuple[str, str]]) -> str | None:
-    """Put headers into the environ as gunicorn does; returns the Content-Length's text."""
-    for name, value in headers:
-        key = name.replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH") or "_" in name:
-            key = "HTTP_" + key
-        environ[key] = f"{environ[key]},{value}" if key in environ else value
-    length = environ.get("CONTENT_LENGTH")
-    return length if isinstance(length, str) else None
+def _is_allowed(gunicorn: Any, host: str) -> bool:
+    return bool(_ip_in_allow_list(host, gunicorn.forwarded_allow_ips, gunicorn.forwarded_allow_networks()))
 
 
-def _mount(environ: dict[str, Any], message: _Message) -> None:
-    """Split the path at SCRIPT_NAME, which the environment or a trusted proxy's header says.
+def _judged(message: _Message, data: bytes) -> JudgedHead:
+    named = dict(message.headers)  # of those that count here, gunicorn lets no second one through, but for Host
+    connection = ",".join(value for name, value in message.headers if name == "CONNECTION")
+    http11 = message.version >= (1, 1)
+    length = CHUNKED if isinstance(message.body.reader, ChunkedReader) else _length(named.get("CONTENT-LENGTH"))
+    check_host(named.get("HOST"), http11=http11)
+    closes = message.must_close or message.method == "CONNECT" or not wants_keep_alive(connection, http11)
+    return JudgedHead(
+        method=message.method,
+        uri=message.uri,
+        path=message.path,
+        query=message.query,
+        version=message.version,
+        headers=message.headers,
+        scheme=message.scheme,
+        length=length,
+        keep_alive=not closes,
+        expect=message._expected_100_continue,
+        upgrade="UPGRADE" in named and asks_upgrade(connection),
+        consumed=len(data) - len(message.source.take_buffered()),
+    )
 
-    The header's own name counts, not its variable: any client may send Script-Name, which is HTTP_SCRIPT_NAME as well.
-    """
-    script, target = environ["SCRIPT_NAME"], message.path
-    for name, value in message.headers:
-        if name == "SCRIPT_NAME":
-            script = value
-    if not target.startswith(script):
-        raise Refusal(500, f"the request's path does not begin with SCRIPT_NAME {script!r}")
-    environ["SCRIPT_NAME"] = script
-    environ["PATH_INFO"] = unquote_to_wsgi_str(target[len(script) :])
+
+def _length(text: str | None) -> int:
+    if text is not None and len(text) > _LENGTH_DIGITS:
+        raise Refusal(400, "the Content-Length is too large to be one")
+    return int(text or 0)
 
 
 def _code(error: Exception, data: bytes) -> int:

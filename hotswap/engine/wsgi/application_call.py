@@ -26,13 +26,13 @@ from hotswap.engine.wsgi.response import Response
 if TYPE_CHECKING:
     from hotswap.engine.connections.connection import Connection
     from hotswap.engine.connections.state import EngineState
-    from hotswap.engine.http1.request import Request
     from hotswap.engine.wsgi.blocking_routes import Measure
     from hotswap.engine.wsgi.request_hooks import Before, Done
+    from hotswap.engine.wsgi.wsgi_request import WsgiRequest
     from hotswap.settings.options import EngineOptions
 
 
-def _introduce(conn: Connection, request: Request) -> None:
+def _introduce(conn: Connection, request: WsgiRequest) -> None:
     """Tell the application which client this is, and how to talk to it directly (websocket libraries do)."""
     environ, peer = request.environ, conn.peer
     if peer.__class__ is tuple:
@@ -43,7 +43,7 @@ def _introduce(conn: Connection, request: Request) -> None:
     environ["gunicorn.socket"] = environ["werkzeug.socket"] = conn.client_socket or conn.sock
 
 
-def _introduce_behind(conn: Connection, request: Request) -> None:
+def _introduce_behind(conn: Connection, request: WsgiRequest) -> None:
     """The same where a proxy may have named its client, or TLS stands between."""
     _introduce(conn, request)
     environ = request.environ
@@ -77,7 +77,7 @@ class ApplicationCall:
             hooks = RequestHooks(options, state, self._before, self._done)
             self._before, self._done = hooks.before, hooks.done
 
-    def run(self, conn: Connection, request: Request, measure: Measure | None = None) -> int:
+    def run(self, conn: Connection, request: WsgiRequest, measure: Measure | None = None) -> int:
         """Call the application and send its answer as far as the client takes it."""
         response = Response(self._state, conn, request, self._waiting)
         environ = request.environ
@@ -115,7 +115,7 @@ class ApplicationCall:
         response.release()
         return outcome
 
-    def converse(self, conn: Connection, request: Request) -> int:
+    def converse(self, conn: Connection, request: WsgiRequest) -> int:
         """A request whose application may talk with its client by itself, as websocket libraries do."""
         tls = conn.sock.ssl_socket if isinstance(conn.sock, TlsSocket) else None
         conn.client_socket = shown = client_socket(conn.sock, tls)
@@ -130,7 +130,7 @@ class ApplicationCall:
         conn.client_socket = None
         return outcome
 
-    def _log_access(self, response: Response, request: Request) -> None:
+    def _log_access(self, response: Response, request: WsgiRequest) -> None:
         took = timedelta(seconds=monotonic() - request.started)
         self._state.log.access(response, request, request.environ, took)
 
@@ -153,7 +153,7 @@ class ApplicationCall:
 
     # bodies
 
-    def _body(self, conn: Connection, request: Request, response: Response) -> None:
+    def _body(self, conn: Connection, request: WsgiRequest, response: Response) -> None:
         """Make `wsgi.input` of what the loop collected, or of the connection itself."""
         collected: Collector | None = conn.work
         conn.work = None
@@ -168,7 +168,7 @@ class ApplicationCall:
         else:
             request.environ["wsgi.input"] = BytesIO(collected.raw())
 
-    def _stream(self, conn: Connection, request: Request, response: Response, collected: Collector | None) -> None:
+    def _stream(self, conn: Connection, request: WsgiRequest, response: Response, collected: Collector | None) -> None:
         limits = self._state.limits
         received = collected.raw() if collected is not None else b""
         received, conn.data = received + conn.data, b""
@@ -178,7 +178,7 @@ class ApplicationCall:
 
     # failures
 
-    def _client_gone(self, conn: Connection, request: Request, response: Response, error: Disconnected) -> int:
+    def _client_gone(self, conn: Connection, request: WsgiRequest, response: Response, error: Disconnected) -> int:
         self._state.log.debug("%s %s: %s", request.method, request.uri, error)
         if isinstance(error, BodyTimeout) and not response.headers_sent:
             return self._refused(conn, response, Refusal(408, str(error)))
@@ -190,7 +190,7 @@ class ApplicationCall:
         conn.work = error_answer(refusal.code, str(refusal))
         return FLUSH
 
-    def _failed(self, conn: Connection, request: Request, response: Response, error: BaseException) -> int:
+    def _failed(self, conn: Connection, request: WsgiRequest, response: Response, error: BaseException) -> int:
         """The application raised. gunicorn's websocket contract: StopIteration (or a lost client) just ends it."""
         if os.getpid() != self._state.pid:
             end_forked_child(error, self._state.log)
@@ -208,7 +208,7 @@ class ApplicationCall:
             return CLOSE
         return self._server_error(conn, request, response)
 
-    def _server_error(self, conn: Connection, request: Request, response: Response) -> int:
+    def _server_error(self, conn: Connection, request: WsgiRequest, response: Response) -> int:
         keep = request.keep_alive and not (conn.closing or self._state.draining)
         if response.stream is not None:
             keep = response.stream.settle(self._state.limits.unread_body) and keep

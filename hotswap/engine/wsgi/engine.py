@@ -13,7 +13,6 @@ from hotswap.engine.connections.health_answers import HealthReader
 from hotswap.engine.connections.parts import connection_parts
 from hotswap.engine.connections.state import EngineState
 from hotswap.engine.connections.transfer import Transfer
-from hotswap.engine.http1.head_reader import HeadReader
 from hotswap.engine.http1.proxy_protocol import ProxiedReader
 from hotswap.engine.limits import Limits
 from hotswap.engine.transport.tls import ServerTls
@@ -23,6 +22,7 @@ from hotswap.engine.wsgi.application_call import ApplicationCall
 from hotswap.engine.wsgi.blocking_routes import BlockingRoutes
 from hotswap.engine.wsgi.debug_view import ConnectionView, DebugView, PathView
 from hotswap.engine.wsgi.environ import sites_of
+from hotswap.engine.wsgi.environ_reader import EnvironReader
 from hotswap.engine.wsgi.loop import EventLoop, Step
 from hotswap.engine.wsgi.request_reader import RequestReader
 from hotswap.engine.wsgi.serve import LeadKeepers, RequestServer
@@ -69,7 +69,8 @@ class WsgiEngine:
             shakes = Handshakes(table, writer, ServerTls(context, ragged=options.suppress_ragged_eofs))
             steps[HANDSHAKE] = lambda conn, _mask: shakes.step(conn)
             welcome = shakes.welcome
-        self._heads = (HeadReader if options.proxy_protocol == "off" else ProxiedReader)(options, limits)
+        reader = EnvironReader(options, limits)
+        self._heads = reader if options.proxy_protocol == "off" else ProxiedReader(options, reader)
         self._server = RequestServer(
             table,
             self._reader(RequestReader(table, parts.idle, self._heads), options.health_path),

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hotswap.engine.connections.connection import Connection
     from hotswap.engine.connections.state import EngineState
-    from hotswap.engine.http1.request import Request
     from hotswap.engine.wsgi.response import Response
+    from hotswap.engine.wsgi.wsgi_request import WsgiRequest
     from hotswap.settings.options import EngineOptions, Hook
 
-Before = Callable[["Connection", "Request"], None]
-Done = Callable[["Response", "Request"], None]
+Before = Callable[["Connection", "WsgiRequest"], None]
+Done = Callable[["Response", "WsgiRequest"], None]
 
 
 class RequestView:
     """What hooks get as `req`: gunicorn's names. Both hooks of a request get the same, and may keep things on it."""
 
-    def __init__(self, request: Request, conn: Connection) -> None:
+    def __init__(self, request: WsgiRequest, conn: Connection) -> None:
         environ = request.environ
         self.method = request.method
         self.uri = request.uri
@@ -44,14 +44,14 @@ class RequestHooks:
         self._before = before
         self._done = done
 
-    def before(self, conn: Connection, request: Request) -> None:
+    def before(self, conn: Connection, request: WsgiRequest) -> None:
         """Call pre_request. What it raises is the request's failure, as what the application raises."""
         self._before(conn, request)
         request.view = view = RequestView(request, conn)
         if self._pre is not None:
             self._pre(self._worker, view)
 
-    def done(self, response: Response, request: Request) -> None:
+    def done(self, response: Response, request: WsgiRequest) -> None:
         """Call post_request. What it raises is logged: it comes too late to change anything."""
         if self._done is not None:
             self._done(response, request)

@@ -11,21 +11,24 @@ from hotswap.engine.wsgi.upload import Uploads
 if TYPE_CHECKING:
     from hotswap.engine.connections.idle import IdleConnections
     from hotswap.engine.connections.table import ConnectionTable
-    from hotswap.engine.http1.head_reader import HeadReader
-    from hotswap.engine.http1.request import Request
+    from hotswap.engine.http1.proxy_protocol import ProxiedReader
+    from hotswap.engine.wsgi.environ_reader import EnvironReader
+    from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 
 
 class RequestReader:
     """Reads once from a connection that has something to say. On the leading thread."""
 
-    def __init__(self, table: ConnectionTable, idle: IdleConnections, heads: HeadReader) -> None:
+    def __init__(
+        self, table: ConnectionTable, idle: IdleConnections, heads: EnvironReader | ProxiedReader[WsgiRequest]
+    ) -> None:
         self._table = table
         self._state = table.state
         self._idle = idle
         self._read_head = heads.read
         self._uploads = Uploads(table)
 
-    def read(self, conn: Connection) -> Request | None:
+    def read(self, conn: Connection) -> WsgiRequest | None:
         """The next request of a connection that this thread has acquired. Raises Refusal, and then owns it still.
 
         None: the request is not all there, and the loop has the connection back and waits for the rest; or the

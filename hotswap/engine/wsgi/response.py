@@ -13,8 +13,8 @@ from hotswap.engine.transport.blocking_io import Disconnected, send_all
 if TYPE_CHECKING:
     from hotswap.engine.connections.connection import Connection
     from hotswap.engine.connections.state import EngineState
-    from hotswap.engine.http1.request import Request
     from hotswap.engine.transport.blocking_io import Stream
+    from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 
 _JOIN = 1 << 16  # bytes: up to here head and body are joined into one string, above they are sent without copying
 
@@ -48,7 +48,7 @@ class Response(ResponseHead):
     __slots__ = ("_conn", "_state", "_waiting", "answer", "done", "sent", "stream")
 
     def __init__(
-        self, state: EngineState, conn: Connection, request: Request, waiting: Callable[[Connection], object]
+        self, state: EngineState, conn: Connection, request: WsgiRequest, waiting: Callable[[Connection], object]
     ) -> None:
         ResponseHead.__init__(self, request, request.keep_alive and state.keepalive)
         self._state = state

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from hotswap.engine.connections.connection import Connection
     from hotswap.engine.connections.reader import Reader
     from hotswap.engine.connections.table import ConnectionTable
-    from hotswap.engine.http1.request import Request
     from hotswap.engine.wsgi.application_call import ApplicationCall
     from hotswap.engine.wsgi.blocking_routes import BlockingRoutes
     from hotswap.engine.wsgi.lead import LeadToken
     from hotswap.engine.wsgi.stall_monitor import StallMonitor
     from hotswap.engine.wsgi.thread_pool import ThreadPool
+    from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 
 
 class LeadKeepers(NamedTuple):
@@ -88,7 +88,7 @@ class RequestServer:
             self._writer.end(conn, outcome)
         return leading
 
-    def _hand(self, conn: Connection, request: Request) -> bool:
+    def _hand(self, conn: Connection, request: WsgiRequest) -> bool:
         """To another thread: the request reads from its client, perhaps for a long time; or this thread is the last
         that is free, and has to go on polling."""
         if request.upload:

@@ -1,7 +1,7 @@
 """Request bodies on their way into memory, collected by the loop, so that a slow upload holds no thread.
 
 A body that is too large, or that the client sends only when asked to, is left to the application's thread, which reads
-it from the connection: `Request.upload`.
+it from the connection: `WsgiRequest.upload`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hotswap.engine.wsgi.upload_limits import BodyMemory
 
 if TYPE_CHECKING:
     from hotswap.engine.connections.table import ConnectionTable
-    from hotswap.engine.http1.request import Request
+    from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 
 
 class Uploads:
@@ -27,7 +27,7 @@ class Uploads:
         self._state = table.state
         self._memory = BodyMemory(table.state)
 
-    def begin(self, conn: Connection, request: Request) -> Request | None:
+    def begin(self, conn: Connection, request: WsgiRequest) -> WsgiRequest | None:
         """The head has been read; what lies behind it in `conn.data` is the body's beginning."""
         if request.expect or request.length > self._state.limits.body_buffer:
             request.upload = True
@@ -36,7 +36,7 @@ class Uploads:
         data, conn.data = conn.data, b""
         return self._take(conn, request, data)
 
-    def go_on(self, conn: Connection) -> Request | None:
+    def go_on(self, conn: Connection) -> WsgiRequest | None:
         """More of the body is there, or the connection has ended."""
         collector: Collector = conn.work
         request = conn.request
@@ -55,7 +55,7 @@ class Uploads:
             return None
         return self._take(conn, request, data)
 
-    def _take(self, conn: Connection, request: Request, data: bytes) -> Request | None:
+    def _take(self, conn: Connection, request: WsgiRequest, data: bytes) -> WsgiRequest | None:
         collector: Collector = conn.work
         rest = collector.feed(data)
         if rest is not None:
@@ -71,7 +71,7 @@ class Uploads:
         self._table.release(conn)
         return None
 
-    def _spill(self, request: Request, collector: Collector) -> Request:
+    def _spill(self, request: WsgiRequest, collector: Collector) -> WsgiRequest:
         """A body that has become too much for memory."""
         collector.streams = True
         request.upload = True

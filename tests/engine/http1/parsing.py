@@ -12,13 +12,14 @@ from hotswap.engine.connections.connection import Connection, Site
 from hotswap.engine.http1.body import Collector, decode_chunked
 from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.http1.head_parser import CHOSEN, HeadParser
-from hotswap.engine.http1.head_reader import HeadReader
 from hotswap.engine.http1.proxy_protocol import ProxiedReader
-from hotswap.engine.http1.request import CHUNKED, Request
+from hotswap.engine.http1.request import CHUNKED
 from hotswap.engine.http1.strict_reader import Trailers
 from hotswap.engine.limits import Limits
 from hotswap.engine.values import Environ, Peer
 from hotswap.engine.wsgi.environ import base_environ
+from hotswap.engine.wsgi.environ_reader import EnvironReader
+from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 from hotswap.settings.options import EngineOptions
 from tests.engine.apps import hello
 from tests.engine.streams import REFUSED, SILENCE, Seen, Verdict
@@ -42,8 +43,8 @@ class Parser:
             self.cfg.set(name, value)
         self.options = EngineOptions.from_config(self.cfg)
         self.limits = Limits.from_options(self.options)
-        kind = HeadReader if self.options.proxy_protocol == "off" else ProxiedReader
-        self.reader = kind(self.options, self.limits, parser)
+        plain = EnvironReader(self.options, self.limits, parser)
+        self.reader = plain if self.options.proxy_protocol == "off" else ProxiedReader(self.options, plain)
 
     def base(self) -> Environ:
         """The part of the environ that no request changes."""
@@ -53,11 +54,11 @@ class Parser:
         """A connection without a socket."""
         return Connection(_NoSocket(), Site("main", hello, base or self.base(), None), peer)  # type: ignore[arg-type]
 
-    def read(self, data: bytes, peer: Peer = ("127.0.0.1", 1)) -> Request | None:
+    def read(self, data: bytes, peer: Peer = ("127.0.0.1", 1)) -> WsgiRequest | None:
         """What the reader makes of a head on a new connection; raises Refusal."""
         return self.reader.read(data, self.connection(peer))
 
-    def get(self, *lines: bytes, peer: Peer = ("127.0.0.1", 1)) -> Request:
+    def get(self, *lines: bytes, peer: Peer = ("127.0.0.1", 1)) -> WsgiRequest:
         """The request `GET /` with these header lines beside Host."""
         request = self.read(b"GET / HTTP/1.1\r\n" + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n", peer)
         assert request is not None
@@ -75,7 +76,7 @@ class Parser:
             return Verdict(tuple(seen), REFUSED, refusal.code, str(refusal))
         return Verdict(tuple(seen), SILENCE)
 
-    def _requests(self, data: bytes) -> Iterator[tuple[Request, bytes]]:
+    def _requests(self, data: bytes) -> Iterator[tuple[WsgiRequest, bytes]]:
         conn = self.connection()
         while data:
             request = self.reader.read(data, conn)
@@ -89,7 +90,7 @@ class Parser:
                 return
             data = rest
 
-    def _body(self, request: Request, data: bytes) -> tuple[bytes, bytes | None]:
+    def _body(self, request: WsgiRequest, data: bytes) -> tuple[bytes, bytes | None]:
         """The body at the beginning of `data` and what lies behind it, None if the body is not all there."""
         collector = Collector(request.length)
         rest = collector.feed(data)

@@ -13,6 +13,7 @@ from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.http1.head_parser import choose
 from hotswap.engine.http1.request import Request
 from hotswap.engine.values import Peer
+from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 from tests.engine.entries import Entry, entries
 from tests.engine.grammar import streams
 from tests.engine.http1.parsing import HOST, Parser
@@ -21,7 +22,8 @@ from tests.engine.test_refusals import SMUGGLING
 from tests.engine.test_verdicts import heads
 
 IN_C, IN_PYTHON = choose({}), choose({"HOTSWAP_PURE": "1"})
-_SLOTS = [name for name in Request.__slots__ if name != "environ"]
+_INNER = {"host", "connection", "scheme", "has_length"}  # what the readers tell each other: the environ has them
+_SLOTS = {*Request.__slots__, *WsgiRequest.__slots__} - {"environ"} - _INNER
 PROXY, STRANGER = ("127.0.0.1", 1), ("203.0.113.7", 1)
 FORWARDED = b"Script_Name: /a\r\nRemote_User: b\r\nX-Forwarded-Proto: https\r\n\r\n"
 

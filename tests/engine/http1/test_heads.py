@@ -108,8 +108,8 @@ def test_what_clients_invent_does_not_fill_the_memory(parser: Parser) -> None:
         assert request is not None
         assert request.path == f"/{number}"
         assert request.environ[f"HTTP_X_{number}"] == str(number)
-    reader = parser.reader
-    assert max(len(reader._targets), len(reader._keys), len(reader._hosts)) <= 1024
+    known = parser.reader.known
+    assert max(len(known.targets), known.names, known.hosts) <= 1024
     long = parser.read(b"GET /" + b"x" * 300 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
     assert long is not None
     assert long.path == "/" + "x" * 300

@@ -20,7 +20,7 @@ def head_of(
     keep: bool = True,
 ) -> tuple[ResponseHead, list[str]]:
     """The head, and its lines without the status line, Server and Date."""
-    request = Request(method, "/", "/", {})
+    request = Request(method, "/", "/")
     request.http11 = http11
     head = ResponseHead(request, keep)
     head.take(status, headers)
