@@ -1,0 +1,179 @@
+"""From the bytes of a request's head to an `AsgiRequest` with its scope.
+
+A scope is what uvicorn makes of the same head, but for this:
+
+* What is refused is what gunicorn refuses, as everywhere in hotswap: llhttp, uvicorn's parser, is stricter in places
+  (it knows a list of methods) and kinder in others (no Host, a bare LF). Names with "_" follow `header_map`.
+* The peer of a unix socket may speak for its client, as in gunicorn, and `secure_scheme_headers` say how; two that
+  contradict each other are refused. uvicorn knows X-Forwarded-Proto alone, and needs `*` for unix sockets.
+* Behind the PROXY protocol, `client` is who the proxy says, and that host decides on X-Forwarded-For.
+* The target `*` and an absolute one without a path are served, and bytes in a path that are no UTF-8 are replaced.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from hotswap.engine.asgi.asgi_request import AsgiRequest
+from hotswap.engine.asgi.base_scope import WEBSOCKET_SPEC
+from hotswap.engine.asgi.forwarded_client import forwarded_client
+from hotswap.engine.http1.head_parser import CHOSEN
+from hotswap.engine.http1.head_reader import KNOWN_NAMES, SINGLE, HeadReader
+
+if TYPE_CHECKING:
+    from hotswap.engine.http1.head_parser import HeadParser
+    from hotswap.engine.http1.head_reader import Target
+    from hotswap.engine.http1.request import Fields, Sender
+    from hotswap.engine.http1.strict_reader import JudgedHead
+    from hotswap.engine.limits import Limits
+    from hotswap.engine.values import Environ
+    from hotswap.settings.options import EngineOptions
+
+_FORWARDED = b"x-forwarded-for"
+_LONGEST_HOST = 45  # characters: no address is longer, and what clients make up is not remembered
+
+
+class ScopeReader(HeadReader[AsgiRequest]):
+    """Reads heads for the ASGI engine, from senders whose `base` is a `base_scope`.
+
+    `root_path` is the setting, and stands in those bases too. Without `websockets` such an upgrade is a plain request.
+    A target is (as it was sent, its path, the scope's path with root_path in front, raw_path, query_string).
+    """
+
+    kind = AsgiRequest
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        limits: Limits,
+        parser: HeadParser = CHOSEN,
+        *,
+        root_path: str = "",
+        websockets: bool = True,
+    ) -> None:
+        super().__init__(options, limits, parser)
+        self._special |= {_FORWARDED}
+        self._single = (SINGLE | self._special) - {_FORWARDED}
+        self._plain: set[bytes] = set()  # header names that need no closer look
+        self._root_path, self._raw_root_path = root_path, root_path.encode()
+        self._websockets = websockets
+        self._trusts_all = "*" in options.gunicorn.forwarded_allow_ips
+
+    def _split(self, target: bytes) -> Target:
+        path, _, query = target.partition(b"?")
+        return self._located(str(target, "ascii"), path, query)
+
+    def _located(self, uri: str, raw_path: bytes, query: bytes) -> Target:
+        path = (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("utf-8", "replace")
+        return uri, path, self._root_path + path, self._raw_root_path + raw_path, query
+
+    def _known_names(self) -> int:
+        return len(self._plain)
+
+    def _take(self, request: AsgiRequest, head: Any, target: Target, sender: Sender) -> Fields | None:
+        headers = head.asgi_headers
+        values = dict(headers)
+        if len(values) != len(headers) and not self._join(headers, values):
+            return None
+        self._begin(request, target, headers, sender)
+        if not request.http11:
+            request.scope["http_version"] = "1.0"
+        request.host = values.get(b"host")
+        request.connection = values.get(b"connection")
+        return [] if values.keys() <= self._plain else self._specials(values)
+
+    def _begin(self, request: AsgiRequest, target: Target, headers: Fields, sender: Sender) -> None:
+        base = sender.base
+        request.scope = scope = base.copy()
+        scope["asgi"] = base["asgi"].copy()
+        scope["state"] = base["state"].copy()
+        scope["extensions"] = base["extensions"].copy()
+        scope["method"] = request.method
+        scope["path"], scope["raw_path"], scope["query_string"] = target[2:]
+        scope["headers"] = headers
+        if sender.proxy:
+            scope["client"] = _proxied_client(sender.proxy) or scope["client"]
+
+    def _join(self, headers: Fields, values: dict[bytes, bytes]) -> bool:
+        """Join the values of fields that came more than once. False: let the strict parser judge."""
+        seen: set[bytes] = set()
+        for name, value in headers:
+            if name not in seen:
+                seen.add(name)
+                values[name] = value
+            elif name in self._single:
+                return False
+            else:
+                values[name] += b", " + value
+        return True
+
+    def _specials(self, values: dict[bytes, bytes]) -> Fields | None:
+        """The special ones of fields that are not known to be plain; None: let the strict parser judge."""
+        found = []
+        for name in values.keys() - self._plain:
+            if name in self._special:
+                found.append((name, values[name]))
+            elif b"_" in name or not name:
+                return None
+            elif len(self._plain) < KNOWN_NAMES:  # a client that invents names must not fill the memory
+                self._plain.add(name)
+        return found
+
+    def _settle(self, request: AsgiRequest, specials: Fields, sender: Sender) -> None:
+        scope, fields = request.scope, dict(specials)
+        if request.scheme:
+            scope["scheme"] = request.scheme
+        if _FORWARDED in fields:
+            self._forward(scope, fields[_FORWARDED], sender)
+        if request.upgrade and fields[b"upgrade"].lower() == b"websocket":
+            self._offer_websocket(request, sender)
+
+    def _forward(self, scope: Environ, field: bytes, sender: Sender) -> None:
+        """Put the client that a trusted proxy names in the place of the proxy."""
+        client = scope["client"]
+        if self._strict.trusts(client if sender.proxy and client else sender.peer):
+            found = forwarded_client(str(field, "latin-1"), self._is_trusted, trusts_all=self._trusts_all)
+            scope["client"] = found or client
+
+    def _is_trusted(self, host: str) -> bool:
+        return len(host) <= _LONGEST_HOST and self._strict.trusts_host(host)
+
+    def _offer_websocket(self, request: AsgiRequest, sender: Sender) -> None:
+        """Make a websocket's scope of it, if it asks by GET and without a body (RFC 6455, section 4.1)."""
+        if not self._websockets or request.method != "GET" or request.length or not request.http11:
+            return
+        scope = request.scope
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["asgi"]["spec_version"] = WEBSOCKET_SPEC
+        said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+        # Some proxies name the websocket's own scheme, which to `secure_scheme_headers` is not the secure one.
+        secure = scope["scheme"] == "https" or (said == [b"wss"] and self._strict.trusts(sender.peer))
+        scope["scheme"] = "wss" if secure else "ws"
+        scope["subprotocols"] = _subprotocols(scope["headers"])
+        scope["extensions"] = {"websocket.http.response": {}}
+        if "tls" in sender.base["extensions"]:
+            scope["extensions"]["tls"] = sender.base["extensions"]["tls"]
+
+    def _take_judged(self, request: AsgiRequest, judged: JudgedHead, sender: Sender) -> None:
+        target = self._located(judged.uri, judged.path.encode("latin-1") or b"/", judged.query.encode("latin-1"))
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in judged.headers]
+        request.method, request.path = judged.method.upper(), target[1]
+        self._begin(request, target, headers, sender)
+        request.scope["http_version"] = "{}.{}".format(*judged.version)
+        request.scheme = judged.scheme
+        values: dict[bytes, bytes] = {}
+        for name, value in headers:
+            values[name] = value if name not in values else values[name] + b", " + value
+        self._settle(request, list(values.items()), sender)
+
+
+def _proxied_client(said: Environ) -> tuple[str, int] | None:
+    """The client as the PROXY header says; None if the connection is the proxy's own."""
+    return (said["REMOTE_ADDR"], int(said["REMOTE_PORT"])) if "REMOTE_ADDR" in said else None
+
+
+def _subprotocols(headers: Fields) -> list[str]:
+    fields = b",".join(value for name, value in headers if name == b"sec-websocket-protocol")
+    return [token.strip() for token in str(fields, "latin-1").split(",") if token.strip()]
