@@ -5,17 +5,23 @@ executed in its place. The real standard error is put back when this process ser
 loaded; in a child that the application forks at once; and here at once when the predecessor ends, for then no process
 reads the pipe, and a full one would stop the boot.
 
-A program that the application has executed meanwhile keeps the pipe: what it prints is passed on here, as long as this
-process serves.
+What the process itself has opened meanwhile by the name of standard error, such as a log at /dev/stderr, leads to the
+real one from then on: the main thread, which reads the pipe, must not write there.
+
+A program that the application has executed meanwhile keeps the pipe: what it prints is passed on here, and by the next
+generations, which are given the reading end until no process writes there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
@@ -32,12 +38,13 @@ _PARENT_ENDS = signal.SIGWINCH
 
 
 class BootStderr:
-    """Descriptor 2 is the pipe. `real` and `pipe`, its reading end, are owned from here on. On the main thread."""
+    """Descriptor 2 is the pipe. `real`, `pipe`, its reading end, and `earlier`, the reading ends that the predecessor
+    had of earlier boots, are owned from here on. On the main thread."""
 
-    def __init__(self, real: int, pipe: int, predecessor: Predecessor) -> None:
+    def __init__(self, real: int, pipe: int, predecessor: Predecessor, earlier: Iterable[int] = ()) -> None:
         self._pid = os.getpid()
         self._real = real
-        self._pipe = pipe
+        self._pipes = [fd for fd in (pipe, *earlier) if fd >= 0]
         self._identity = _identity(2)
         self._predecessor = predecessor
         self._stream: Any = sys.stderr
@@ -79,11 +86,22 @@ class BootStderr:
         if hasattr(self._stream, "__dict__"):
             vars(self._stream).pop("isatty", None)
         with no_fork():
-            if _identity(2) == self._identity:
-                os.dup2(real, 2)
+            self._replace_pipe(real)
             os.close(real)
         self._unwatch_predecessor()
-        self._pass_on()
+        for pipe in self._pipes[:1]:
+            self._pass_on(pipe)
+
+    def _replace_pipe(self, real: int) -> None:
+        """Have every descriptor of this process that writes to the pipe lead to `real`. Descriptor 2 first: what other
+        threads open by its name is right from then on.
+
+        A descriptor that another thread closes and opens anew between the look and the dup2(2) would be lost to it.
+        """
+        for fd in (2, *_open_descriptors()):
+            with contextlib.suppress(OSError):  # it is closed by now
+                if fd != real and _identity(fd) == self._identity and _writes(fd):
+                    os.dup2(real, fd, inheritable=os.get_inheritable(fd))
 
     def _unwatch_predecessor(self) -> None:
         if self._watches and os.getpid() == self._pid:  # a worker has asked for another signal
@@ -94,43 +112,48 @@ class BootStderr:
         self._watches = False
 
     def in_worker(self) -> None:
-        """In a forked worker: the pipe is the server process's to read."""
-        self._close_pipe()
+        """In a forked worker: the pipes are the server process's to read."""
+        for pipe in list(self._pipes):
+            self._close(pipe)
+
+    def reading_ends(self) -> tuple[int, ...]:
+        """The pipes to which other programs write still, as far as is known: for the next generation too."""
+        return tuple(self._pipes)
 
     def watch(self, loop: MainLoop) -> None:
-        """This process serves: pass on what others print that have the pipe still, until there are none."""
+        """This process serves: pass on what others print that have a pipe still, until there are none.
 
-        def look() -> None:
-            if not self._pass_on():
-                loop.unwatch(self._pipe)
-                self._close_pipe()
+        A predecessor or successor that serves as well may do the same: each line is read by one of them.
+        """
 
-        if self._pipe >= 0:
-            loop.watch(self._pipe, look)
+        def look(pipe: int) -> None:
+            if not self._pass_on(pipe):
+                loop.unwatch(pipe)
+                self._close(pipe)
 
-    def _pass_on(self) -> bool:
+        for pipe in self._pipes:
+            loop.watch(pipe, functools.partial(look, pipe))
+
+    def _pass_on(self, pipe: int) -> bool:
         """Write on what lies in the pipe, as far as there is room for it; False if no process writes there any more."""
-        if self._pipe < 0:
-            return False
         try:
-            data = os.read(self._pipe, _PIPE_SIZE)
+            data = os.read(pipe, _PIPE_SIZE)
         except BlockingIOError:
             return True
         with contextlib.suppress(OSError):
             write_now(2, data)
         return bool(data)
 
-    def _close_pipe(self) -> None:
+    def _close(self, pipe: int) -> None:
         with no_fork():
-            if self._pipe >= 0:
-                os.close(self._pipe)
-                self._pipe = -1
+            self._pipes.remove(pipe)
+            os.close(pipe)
 
-    def _leave_to_child(self) -> tuple[int, int]:
-        """In a child that the application has forked, which may live for long: both descriptors, to be taken away."""
-        if self._real >= 0 and _identity(2) == self._identity:
-            os.dup2(self._real, 2)
-        return self._real, self._pipe
+    def _leave_to_child(self) -> tuple[int, ...]:
+        """In a child that the application has forked, which may live for long: our descriptors, to be taken away."""
+        if self._real >= 0:
+            self._replace_pipe(self._real)
+        return self._real, *self._pipes
 
 
 def _identity(fd: int) -> tuple[int, int]:
@@ -139,3 +162,16 @@ def _identity(fd: int) -> tuple[int, int]:
     except OSError:  # the program has closed it
         return -1, -1
     return status.st_dev, status.st_ino
+
+
+def _open_descriptors() -> list[int]:
+    """Those of this process, ascending; none where /proc is not mounted."""
+    try:
+        return sorted(int(name) for name in os.listdir("/proc/self/fd"))
+    except OSError:
+        return []
+
+
+def _writes(fd: int) -> bool:
+    """Whether the descriptor is open for writing; the pipe's reading end has the same identity."""
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY

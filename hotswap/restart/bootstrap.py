@@ -124,7 +124,8 @@ def _report_to_predecessor(bootstrap: Bootstrap, handoff: Handoff) -> None:
     from hotswap.system import crash_dumps
 
     if handoff.stderr >= 0:
-        bootstrap.stderr = BootStderr(handoff.stderr, handoff.stderr_pipe, bootstrap.predecessor)
+        pipe, earlier = handoff.stderr_pipe, handoff.stderr_pipes
+        bootstrap.stderr = BootStderr(handoff.stderr, pipe, bootstrap.predecessor, earlier)
     crash_dumps.write_to(2)
     bootstrap.predecessor.stage("importing")
     bootstrap.predecessor.watch_for_hang(handoff.boot_timeout)

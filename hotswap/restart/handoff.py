@@ -66,11 +66,14 @@ class Handoff(NamedTuple):
     #: the path that `watch` names, and the state of it that this successor is started for; "" for none
     watched_path: str = ""
     watched_state: str = ""
+    #: the reading ends of the pipes that were standard error of earlier boots, and to which programs write still
+    stderr_pipes: tuple[int, ...] = ()
     version: int = VERSION
 
     def descriptors(self) -> list[int]:
         """Every descriptor that has to be passed, each once."""
-        return sorted({fd for fd in (*self._single(), *(item.fd for item in self.listeners)) if fd >= 0})
+        fds = (*self._single(), *self.stderr_pipes, *(item.fd for item in self.listeners))
+        return sorted({fd for fd in fds if fd >= 0})
 
     def resources(self) -> list[int]:
         """The descriptors beside the listeners that the successor is to serve with."""
@@ -120,7 +123,7 @@ class Handoff(NamedTuple):
             for item in fields.get("listeners", ())
         )
         kept = {name: value for name, value in fields.items() if name in cls._fields}
-        kept.update(listeners=listeners, tried=tuple(fields.get("tried", ())))
+        kept.update({name: tuple(fields.get(name, ())) for name in ("tried", "stderr_pipes")}, listeners=listeners)
         handoff = cls(**kept)
         handoff._check_types()
         return handoff
@@ -130,7 +133,7 @@ class Handoff(NamedTuple):
         listeners = self.listeners
         wanted: tuple[tuple[tuple[type, ...], Iterable[object]], ...] = (
             ((int,), (self.generation, self.predecessor, self.attempt, self.starter_pid)),
-            ((int,), (*self._single(), *(item.fd for item in listeners))),
+            ((int,), (*self._single(), *self.stderr_pipes, *(item.fd for item in listeners))),
             ((int, float), (self.boot_timeout, self.began)),
             ((str,), (text for item in listeners for text in (item.key, item.identity))),
             ((str,), (self.directory, self.watched_path, self.watched_state)),

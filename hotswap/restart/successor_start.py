@@ -86,6 +86,7 @@ class SuccessorStart:
             ready=pipes.ready_write,
             stderr=stderr,
             stderr_pipe=pipes.stderr_read,
+            stderr_pipes=self._bootstrap.stderr.reading_ends() if self._bootstrap.stderr is not None else (),
             scoreboard=self._context.board.fileno(),
             boot_timeout=float(self._cfg.boot_timeout),
             began=time.monotonic(),

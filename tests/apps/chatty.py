@@ -6,9 +6,14 @@ The first generation does nothing of it.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 
 import hotswap
+
+BURST = f"{',' * 99}\n" * 2000
+"""Three times what a pipe holds."""
+LOGS: list[int] = []
 
 
 def starts_a_reader() -> None:
@@ -31,3 +36,21 @@ def prints(lines: int) -> None:
     if hotswap.generation > 1:
         for number in range(lines):
             os.write(2, f"{number:05} {'.' * 93}\n".encode())
+
+
+def opens_logs() -> None:
+    """Logs that lead to where standard error does now; at SIGUSR1 the main thread writes to each."""
+    if hotswap.generation > 1:
+        LOGS.append(os.open("/dev/stderr", os.O_WRONLY | os.O_APPEND))
+        LOGS.append(os.open("/proc/self/fd/2", os.O_RDWR))
+        LOGS.append(os.dup(2))
+        hotswap.on_signal(signal.SIGUSR1, "after")(lambda _number: bursts())
+
+
+def bursts() -> list[str]:
+    """Write more to each of the logs than a pipe holds; where they lead."""
+    for fd in LOGS:
+        left = BURST.encode()
+        while left:
+            left = left[os.write(fd, left) :]
+    return [os.readlink(f"/proc/self/fd/{fd}") for fd in LOGS]

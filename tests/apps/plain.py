@@ -143,6 +143,13 @@ def speaks(environ: Environ, rest: str) -> Iterator[bytes]:
     yield who().encode()
 
 
+def bursts(environ: Environ, rest: str) -> Iterator[bytes]:
+    """Where the logs of the boot lead, as JSON; it also writes more to each than a pipe holds."""
+    from tests.apps import chatty
+
+    yield json.dumps(chatty.bursts()).encode()
+
+
 def started(environ: Environ, rest: str) -> Iterator[bytes]:
     """What the process knew above `import hotswap`, as JSON."""
     from tests.apps.early import STARTED
@@ -201,6 +208,7 @@ ROUTES: dict[str, Callable[[Environ, str], Iterator[bytes]]] = {
     "checked": checked,
     "process": process,
     "speaks": speaks,
+    "bursts": bursts,
     "started": started,
     "spawned": spawned,
     "forks": forks,

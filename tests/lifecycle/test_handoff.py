@@ -21,9 +21,11 @@ handoffs = st.builds(
     exchange_receive=fds,
     ready=fds,
     boot_timeout=st.floats(min_value=0, max_value=1e6),
+    began=st.floats(min_value=0, max_value=1e9),
     attempt=st.integers(min_value=0, max_value=2**62),
     environment_before=st.dictionaries(names, st.none() | st.text(max_size=20), max_size=3),
     tried=st.lists(names, max_size=3).map(tuple),
+    stderr_pipes=st.lists(fds, max_size=3).map(tuple),
     serves=st.dictionaries(names, st.none() | st.text(max_size=20) | st.booleans(), max_size=3),
 )
 
@@ -56,6 +58,7 @@ WRONG = [
     '"ready": "3"',
     '"attempt": "3"',
     '"tried": [3]',
+    '"stderr_pipes": ["3"]',
     '"boot_timeout": "3"',
     '"listeners": [{"key": 1, "fd": 3}]',
     '"environment_before": {"A": 1}',
@@ -83,3 +86,4 @@ def test_every_descriptor_is_passed_once() -> None:
     handoff = Handoff(2, 1, (PassedListener("a", 3), PassedListener("b", 4)), exchange_send=5, ready=3)
     assert handoff.resources() == [5]
     assert handoff.descriptors() == [3, 4, 5]
+    assert handoff._replace(stderr_pipes=(7, 4)).descriptors() == [3, 4, 5, 7]
