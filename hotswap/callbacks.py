@@ -84,6 +84,8 @@ class Callbacks:
     def __init__(self) -> None:
         self._steps: dict[str, list[_Registered]] = {name: [] for name in STEPS}
         self._signals: dict[tuple[int, str], list[_Registered]] = {}
+        #: for event loops that the application runs in: by signal
+        self._for_loops: dict[int, list[Callable[[], object]]] = {}
 
     def add(self, step: str, callback: Callback) -> Callback:
         _must_be_step(step)
@@ -98,10 +100,18 @@ class Callbacks:
         self._signals.setdefault((signal.Signals(number), when), []).append(_Registered(callback, takes))
         return callback
 
-    def remove_signal(self, number: int, when: When, callback: Callable[..., Any]) -> None:
-        """The callback is called at this signal no more; one that was never added is no error."""
-        kept = [each for each in self._signals.get((number, when), ()) if each.callback != callback]
-        self._signals[signal.Signals(number), when] = kept
+    def add_for_loop(self, number: int, tell: Callable[[], object]) -> None:
+        """`tell()` is called before the process acts on the signal: it passes it on to an event loop in this process.
+        In a forked worker too, where the program's own callbacks are not called."""
+        self._for_loops.setdefault(signal.Signals(number), []).append(tell)
+
+    def remove_for_loop(self, number: int, tell: Callable[[], object]) -> None:
+        """The event loop is told no more."""
+        self._for_loops[number] = [each for each in self._for_loops.get(number, ()) if each is not tell]
+
+    def for_loops(self, number: int) -> tuple[Call, ...]:
+        """What is to be called at a signal for event loops alone."""
+        return tuple(Call(tell, ()) for tell in self._for_loops.get(number, ()))
 
     def at(self, step: str, *arguments: object) -> tuple[Call, ...]:
         """What is to be called at this step, in order."""
@@ -109,7 +119,8 @@ class Callbacks:
 
     def at_signal(self, number: int, when: When) -> tuple[Call, ...]:
         """The same for a signal."""
-        return tuple(each.bound((number,)) for each in self._signals.get((number, when), ()))
+        calls = tuple(each.bound((number,)) for each in self._signals.get((number, when), ()))
+        return (*self.for_loops(number), *calls) if when == "before" else calls
 
 
 def _mistake(sentence: str) -> UsageError:

@@ -51,14 +51,18 @@ def test_it_gets_what_it_takes(case: str) -> None:
     assert call() == expected
 
 
-def test_one_that_is_taken_away() -> None:
-    """The others stay; one that was never there is no error."""
-    registered, first, second = Callbacks(), threading.Event(), threading.Event()
-    registered.add_signal(signal.SIGUSR1, "before", taken := first.set)
-    registered.add_signal(signal.SIGUSR1, "before", kept := second.set)
-    registered.remove_signal(signal.SIGUSR1, "before", taken)
-    registered.remove_signal(signal.SIGUSR2, "before", kept)
-    assert [call.callback for call in registered.at_signal(signal.SIGUSR1, "before")] == [kept]
+def test_event_loops_are_told_first() -> None:
+    """Before the program's own callbacks, and before the signal is acted on; until they are taken away."""
+    registered, calls = Callbacks(), list[str]()
+    registered.add_signal(signal.SIGUSR1, "before", lambda: calls.append("program"))
+    registered.add_for_loop(signal.SIGUSR1, first := lambda: calls.append("first loop"))
+    registered.add_for_loop(signal.SIGUSR1, lambda: calls.append("second loop"))
+    for call in (*registered.at_signal(signal.SIGUSR1, "before"), *registered.at_signal(signal.SIGUSR1, "after")):
+        call()
+    assert calls == ["first loop", "second loop", "program"]
+    registered.remove_for_loop(signal.SIGUSR1, first)
+    registered.remove_for_loop(signal.SIGUSR2, first)
+    assert len(registered.for_loops(signal.SIGUSR1)) == 1
 
 
 def test_one_that_takes_nothing_and_is_written_in_c() -> None:

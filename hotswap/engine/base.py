@@ -99,6 +99,12 @@ class Engine(Protocol):
     def hammer(self) -> list[InFlight]:
         """End every connection by force; returns the requests that were cut."""
 
+    def shut_down_apps(self) -> bool:
+        """Nothing is left to serve, and there is no way back: have the applications shut down.
+
+        Returns whether they have, or have had their time for it; it is to be asked again until then.
+        """
+
     def in_flight(self) -> list[InFlight]:
         """The requests that were read and are not answered to the last byte."""
 
@@ -117,4 +123,7 @@ class Engine(Protocol):
         """Do not poll `fd` any more; a callback that runs right now finishes."""
 
     def stop(self) -> None:
-        """Let all threads end and close what is left. Does not wait for application code."""
+        """Let all threads end and close what is left.
+
+        Does not wait for application code, but for a moment where applications are up that have not been shut down.
+        """

@@ -177,6 +177,10 @@ class HandoverEngine:
             return False
         return True
 
+    def shut_down_apps(self) -> bool:
+        """All is done, for good: have the applications shut down; whether they have. To be asked again until then."""
+        return self.engine.shut_down_apps()
+
     def _when_writable(self, wanted: bool) -> None:
         if wanted:
             self.engine.add_source(self._exchange.send_fd, lambda fd: self._unsent.flush(), writable=True)

@@ -412,12 +412,14 @@ def _start_runner(
     only_worker = WorkerView(base.arbiter.cfg, base.arbiter.log, base.arbiter.app)
     runner = choose.cluster(context) if forks else choose.single(context, only_worker)
     stack.callback(runner.stop)
-    plan.stage("loading workers" if forks else "starting threads")
-    runner.start()
+    plan.stage("loading workers" if forks else "starting the engine")
     if forks:
+        runner.start()
         return runner, lambda: None
-    # Before the check, which may need what is opened here.
-    return runner, stack.enter_context(base.arbiter.working(only_worker))
+    # In gunicorn's order: an application's startup may need what post_worker_init opens, and the check needs both.
+    end_of_work = stack.enter_context(base.arbiter.working(only_worker))
+    runner.start()
+    return runner, end_of_work
 
 
 def _server_context(plan: Plan, base: Foundation, shared: Shared, parts: _Parts) -> ServerContext:

@@ -164,7 +164,7 @@ class ShutdownWatch:
             # Not for one that retires as this one does: two would wait for each other.
             left = any(not view.retires for view in self._others())
             waits = self._outlasts and (left or not self.replacement.ended())
-        if self._runner.empty() and not waits:
+        if self._runner.empty() and not waits and self._runner.shut_down_apps():
             self._tell(Event.EMPTY)
 
     def _others(self) -> list[SlotView]:

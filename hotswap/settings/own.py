@@ -267,8 +267,8 @@ OnEvent = _make(
 
 LimitConcurrency = _make(
     "limit_concurrency", "NUMBER", gunicorn_config.validate_pos_int, 0,
-    "How many requests and websockets of an ASGI application a process has under way at most; 0: no limit.",
-    "One more is answered with 503 by the server itself, and the application does not see it.",
+    "How many connections, and how many requests, of an ASGI application a process has at most; 0: no limit.",
+    "Beyond that the server itself answers with 503, as uvicorn does, and the application does not see the request.",
 )  # fmt: skip
 
 DateHeader = _switched_off(

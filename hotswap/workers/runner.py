@@ -58,6 +58,9 @@ class Runner(Protocol):
     def empty(self) -> bool:
         """Whether nothing is left here to finish or to carry."""
 
+    def shut_down_apps(self) -> bool:
+        """All is done, for good: have the applications shut down; whether they have. To be asked again until then."""
+
     @property
     def connections(self) -> int:
         """How many connections are here, with those on their way out."""

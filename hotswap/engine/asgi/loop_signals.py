@@ -65,14 +65,15 @@ class LoopSignals(_Loop):
             with contextlib.suppress(RuntimeError):  # the loop has been closed in between
                 self.call_soon_threadsafe(callback, *args, context=context)
 
-        self._told[number] = CALLBACKS.add_signal(number, "before", tell)
+        self._told[number] = tell
+        CALLBACKS.add_for_loop(number, tell)
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Whether there was one; it is told nothing any more. Thread: any. Raises ValueError as above."""
         number = signal.Signals(sig)
         tell = self._told.pop(number, None)
         if tell is not None:
-            CALLBACKS.remove_signal(number, "before", tell)
+            CALLBACKS.remove_for_loop(number, tell)
         return tell is not None
 
     def close(self) -> None:

@@ -122,6 +122,9 @@ class WsgiEngine:
     def hammer(self) -> list[InFlight]:
         return self._leaving.hammer()
 
+    def shut_down_apps(self) -> bool:
+        return True  # WSGI has nothing of the kind
+
     def in_flight(self) -> list[InFlight]:
         return self._leaving.in_flight()
 

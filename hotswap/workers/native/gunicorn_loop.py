@@ -84,7 +84,7 @@ class GunicornLoop(WorkerLoop):
         if not self._leaves or self._state is WorkerState.GONE:
             return
         self._node.flush()
-        if self._node.empty():
+        if self._node.empty() and self._node.shut_down_apps():
             self._dispatch(WorkerEvent.EMPTY)
 
     @property

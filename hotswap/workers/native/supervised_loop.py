@@ -93,7 +93,7 @@ class SupervisedLoop(WorkerLoop):
         self._node.flush()
         # What a worker that may be called back has sent stays in the exchange, received or not.
         may_go = self._state is not WorkerState.RETIRING and not self._has_to_release
-        if may_go and self._node.empty():
+        if may_go and self._node.empty() and self._node.shut_down_apps():
             self._dispatch(WorkerEvent.EMPTY)
         self._tell_if_changed()
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from hotswap.callbacks import draining
+from hotswap.callbacks import CALLBACKS, draining
 from hotswap.engine import EngineHost, InFlight, Limits, Logger, Service, WsgiEngine
 from hotswap.handover.balance import FairShare
 from hotswap.handover.engine_node import HandoverEngine
@@ -151,6 +151,8 @@ class WorkerLoop(abc.ABC):
     def _on_signals(self) -> None:
         for number in self._signals.take():
             self._log.debug("%s received %s", self._name, number.name)
+            if number != signal.SIGTERM:  # that is told when this worker begins to leave, for whatever reason
+                self._tell_loops(number)
             self._on_signal(number)
 
     @abc.abstractmethod
@@ -219,6 +221,12 @@ class WorkerLoop(abc.ABC):
 
     def _tell_application(self) -> None:
         draining.set()
+        self._tell_loops(signal.SIGTERM)
+
+    def _tell_loops(self, number: signal.Signals) -> None:
+        """For what the application has given to `loop.add_signal_handler`."""
+        for call in CALLBACKS.for_loops(number):
+            call()
 
     def _look_soon(self) -> None:
         self._loop.later(0, self._look)
