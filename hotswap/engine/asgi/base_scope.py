@@ -1,4 +1,4 @@
-"""The part of an ASGI scope that no request of a connection changes (ASGI 3.0, HTTP and websocket specifications)."""
+"""The part of an ASGI scope that no request changes (ASGI 3.0, HTTP and websocket specifications)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ HTTP_SPEC = "2.3"
 WEBSOCKET_SPEC = "2.4"
 
 
+_ASGI = {"version": "3.0", "spec_version": HTTP_SPEC}
+#: What each request has of its own. In the base, too: a copy of it then has room for them.
+_OF_A_REQUEST = ("client", "method", "path", "raw_path", "query_string", "headers")
+
+
 def base_scope(
-    peer: Peer,
     sockname: Peer,
     *,
     tls: bool,
@@ -21,20 +25,20 @@ def base_scope(
     root_path: str = "",
     extensions: dict[str, Any] | None = None,
 ) -> Environ:
-    """The scope that `ScopeReader` copies for each request of a connection.
+    """The scope that `ScopeReader` copies for each request of the connections to one local address.
 
-    `peer` and `sockname` are what the socket says; of a unix socket the client is None, and the server its path. The
-    dictionaries in it are copied too: what an application puts into one is seen by no other request. `state` is the
-    lifespan's. `extensions` are those of HTTP requests.
+    `sockname` is what the socket says; of a unix socket the server is its path. The dictionaries in it are copied too:
+    what an application puts into one is seen by no other request. `state` is the lifespan's. `extensions` are those of
+    HTTP requests.
     """
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": HTTP_SPEC},
+        "asgi": _ASGI,
         "http_version": "1.1",
         "server": (sockname[0], sockname[1]) if isinstance(sockname, tuple) else (sockname, None),
-        "client": (peer[0], peer[1]) if isinstance(peer, tuple) else None,
         "scheme": "https" if tls else "http",
         "root_path": root_path,
         "state": state,
         "extensions": extensions if extensions is not None else {},
+        **dict.fromkeys(_OF_A_REQUEST),
     }

@@ -12,6 +12,7 @@ A scope is what uvicorn makes of the same head, but for this:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hotswap.settings.options import EngineOptions
 
 _FORWARDED = b"x-forwarded-for"
+_KNOWN_CLIENTS, _KNOWN_LENGTH = 1024, 128  # how many values of it are remembered, and how long they may be (bytes)
 _LONGEST_HOST = 45  # characters: no address is longer, and what clients make up is not remembered
 
 
@@ -54,11 +56,21 @@ class ScopeReader(HeadReader[AsgiRequest]):
     ) -> None:
         super().__init__(options, limits, parser)
         self._special |= {_FORWARDED}
-        self._single = (SINGLE | self._special) - {_FORWARDED}
         self._plain: set[bytes] = set()  # header names that need no closer look
         self._root_path, self._raw_root_path = root_path, root_path.encode()
         self._websockets = websockets
         self._trusts_all = "*" in options.gunicorn.forwarded_allow_ips
+        self._known_client = lru_cache(_KNOWN_CLIENTS)(self._client_behind)
+
+    @staticmethod
+    def must_be_strict(options: EngineOptions) -> bool:
+        """As in HeadReader. Also where a field that is read for what it says itself says something of the scheme."""
+        twice = any(name.lower() in ("host", "connection") for name in options.secure_scheme_headers)
+        return options.strict_parser_only or twice
+
+    @staticmethod
+    def _spelled(method: bytes) -> str:
+        return str(method, "ascii").upper()
 
     def _split(self, target: bytes) -> Target:
         path, _, query = target.partition(b"?")
@@ -73,68 +85,71 @@ class ScopeReader(HeadReader[AsgiRequest]):
 
     def _take(self, request: AsgiRequest, head: Any, target: Target, sender: Sender) -> Fields | None:
         headers = head.asgi_headers
-        values = dict(headers)
-        if len(values) != len(headers) and not self._join(headers, values):
-            return None
         self._begin(request, target, headers, sender)
         if not request.http11:
             request.scope["http_version"] = "1.0"
-        request.host = values.get(b"host")
-        request.connection = values.get(b"connection")
-        return [] if values.keys() <= self._plain else self._specials(values)
+        plain, specials = self._plain, []
+        host = connection = None
+        for name, value in headers:
+            if name in plain:
+                continue
+            if name == b"host" and host is None:
+                host = value
+            elif name == b"connection":
+                connection = value if connection is None else connection + b", " + value
+            else:
+                specials.append((name, value))
+        request.host, request.connection = host, connection
+        return self._checked(specials) if specials else specials
 
     def _begin(self, request: AsgiRequest, target: Target, headers: Fields, sender: Sender) -> None:
-        base = sender.base
+        base, peer = sender.base, sender.peer
         request.scope = scope = base.copy()
         scope["asgi"] = base["asgi"].copy()
         scope["state"] = base["state"].copy()
         scope["extensions"] = base["extensions"].copy()
         scope["method"] = request.method
-        scope["path"], scope["raw_path"], scope["query_string"] = target[2:]
+        _, _, scope["path"], scope["raw_path"], scope["query_string"] = target
         scope["headers"] = headers
-        if sender.proxy:
-            scope["client"] = _proxied_client(sender.proxy) or scope["client"]
+        if sender.proxy and "REMOTE_ADDR" in sender.proxy:  # without it, the connection is the proxy's own
+            scope["client"] = sender.proxy["REMOTE_ADDR"], int(sender.proxy["REMOTE_PORT"])
+        elif peer.__class__ is tuple:
+            scope["client"] = peer[:2]
 
-    def _join(self, headers: Fields, values: dict[bytes, bytes]) -> bool:
-        """Join the values of fields that came more than once. False: let the strict parser judge."""
-        seen: set[bytes] = set()
-        for name, value in headers:
-            if name not in seen:
-                seen.add(name)
-                values[name] = value
-            elif name in self._single:
-                return False
-            else:
-                values[name] += b", " + value
-        return True
-
-    def _specials(self, values: dict[bytes, bytes]) -> Fields | None:
-        """The special ones of fields that are not known to be plain; None: let the strict parser judge."""
-        found = []
-        for name in values.keys() - self._plain:
-            if name in self._special:
-                found.append((name, values[name]))
+    def _checked(self, specials: Fields) -> Fields | None:
+        """Of fields that are not known to be plain, those that are not; None: let the strict parser judge."""
+        found: dict[bytes, bytes] = {}
+        for name, value in specials:
+            if name in found:
+                if name != _FORWARDED:
+                    return None
+                found[name] += b", " + value
+            elif name in SINGLE or name in self._special:
+                found[name] = value
             elif b"_" in name or not name:
                 return None
             elif len(self._plain) < KNOWN_NAMES:  # a client that invents names must not fill the memory
                 self._plain.add(name)
-        return found
+        return None if b"host" in found else list(found.items())
 
     def _settle(self, request: AsgiRequest, specials: Fields, sender: Sender) -> None:
-        scope, fields = request.scope, dict(specials)
         if request.scheme:
-            scope["scheme"] = request.scheme
-        if _FORWARDED in fields:
-            self._forward(scope, fields[_FORWARDED], sender)
-        if request.upgrade and fields[b"upgrade"].lower() == b"websocket":
-            self._offer_websocket(request, sender)
+            request.scope["scheme"] = request.scheme
+        for name, value in specials:
+            if name == _FORWARDED:
+                self._forward(request.scope, value, sender)
+            elif name == b"upgrade" and request.upgrade and value.lower() == b"websocket":
+                self._offer_websocket(request, sender)
 
     def _forward(self, scope: Environ, field: bytes, sender: Sender) -> None:
         """Put the client that a trusted proxy names in the place of the proxy."""
         client = scope["client"]
         if self._strict.trusts(client if sender.proxy and client else sender.peer):
-            found = forwarded_client(str(field, "latin-1"), self._is_trusted, trusts_all=self._trusts_all)
-            scope["client"] = found or client
+            find = self._known_client if len(field) <= _KNOWN_LENGTH else self._client_behind
+            scope["client"] = find(field) or client
+
+    def _client_behind(self, field: bytes) -> tuple[str, int] | None:
+        return forwarded_client(str(field, "latin-1"), self._is_trusted, trusts_all=self._trusts_all)
 
     def _is_trusted(self, host: str) -> bool:
         return len(host) <= _LONGEST_HOST and self._strict.trusts_host(host)
@@ -167,11 +182,6 @@ class ScopeReader(HeadReader[AsgiRequest]):
         for name, value in headers:
             values[name] = value if name not in values else values[name] + b", " + value
         self._settle(request, list(values.items()), sender)
-
-
-def _proxied_client(said: Environ) -> tuple[str, int] | None:
-    """The client as the PROXY header says; None if the connection is the proxy's own."""
-    return (said["REMOTE_ADDR"], int(said["REMOTE_PORT"])) if "REMOTE_ADDR" in said else None
 
 
 def _subprotocols(headers: Fields) -> list[str]:

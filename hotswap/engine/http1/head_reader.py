@@ -71,6 +71,11 @@ class HeadReader(ABC, Generic[R]):
         plain heads."""
         return options.strict_parser_only
 
+    @staticmethod
+    def _spelled(method: bytes) -> str:
+        """A method that is none of the common ones, as the application gets it."""
+        return str(method, "ascii")
+
     @abstractmethod
     def _split(self, target: bytes) -> Target:
         """A target that begins with "/" taken apart; what is returned is remembered."""
@@ -132,7 +137,7 @@ class HeadReader(ABC, Generic[R]):
         known = self._targets.get(target) or self._learn_target(target)
         if not (known and self._is_plain(method, target, data, head.consumed)):
             return None
-        request: R = self.kind(self._methods.get(method) or str(method, "ascii"), known[0], known[1])
+        request: R = self.kind(self._methods.get(method) or self._spelled(method), known[0], known[1])
         request.consumed = head.consumed
         if head.minor_version == 0:
             request.http11 = False

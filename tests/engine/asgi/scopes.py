@@ -38,7 +38,7 @@ class Scopes:
     def sender(self, peer: Peer = CLIENT, sockname: Peer = SERVER, **more: Any) -> SomeSender:
         """A new connection."""
         given: dict[str, Any] = {"tls": False, "state": self.state, "root_path": self.root_path} | more
-        return SomeSender(base_scope(peer, sockname, **given), peer)
+        return SomeSender(base_scope(sockname, **given), peer)
 
     def read(self, data: bytes, sender: SomeSender | None = None) -> AsgiRequest | None:
         """What the reader makes of a head; raises Refusal."""
