@@ -16,19 +16,20 @@ from hotswap.cli.exit_status import DONE, FAILED, GOES_ON, INTERRUPTED
 from hotswap.cli.find_server import find
 from hotswap.cli.hand_over import HandOver, Left
 from hotswap.cli.process_handle import Process
-from hotswap.cli.restart_outcome import Outcome, Verdict, judge
+from hotswap.cli.restart_outcome import Outcome, Verdict, has_ended, judge
 from hotswap.cli.restart_view import RestartView
 from hotswap.cli.restart_words import Conclusion, as_json
 from hotswap.cli.terminal import say
 from hotswap.cli.waiting import LOOK_EVERY, add_waiting_arguments, asking_on
 from hotswap.errors import NoSuchServer
 from hotswap.lifecycle.states import State
-from hotswap.scoreboard import Scoreboard
+from hotswap.scoreboard import Attempt, Scoreboard
 from hotswap.scoreboard.queries import serving
 
 UNDECIDED = (Verdict.WAITING, Verdict.RUNNING)  # of these a --timeout may make the end of the waiting
 PATIENCE = 5.0  # seconds that the process to which our signal was passed on may take to begin
 COUNTED = 1.2  # seconds after which a generation that serves has written its counters again
+SURE = 0.1  # seconds for which a version that has become ready must live to be called a success
 MOMENT = 2.0  # seconds for which a server may have no process that serves
 HAND_OVER = 10.0  # seconds that an operator is shown how the predecessor hands over; it may go on for longer
 
@@ -162,13 +163,31 @@ class Restart:
             return Conclusion(DONE, restart_words.SIGNALLED, sentence)
         outcome = self._wait(process)
         if outcome.verdict is Verdict.SUCCEEDED and outcome.attempt is not None:
-            took = (outcome.attempt.ended_ns - self._asked_ns) / 1e9
-            sentence = restart_words.success(outcome.attempt, took, wished=bool(self._asked.probation))
-            return Conclusion(DONE, outcome.verdict.value, sentence, outcome)
+            return self._conclude_success(outcome, outcome.attempt)
         sentence = f"{restart_words.failure(outcome, process.pid, self._waited)}; {self._who_serves()}"
         if outcome.verdict in UNDECIDED:
             return Conclusion(GOES_ON, restart_words.TIMEOUT, sentence, outcome)
         return Conclusion(FAILED, outcome.verdict.value, sentence, outcome, self._error(outcome))
+
+    def _conclude_success(self, outcome: Outcome, new: Attempt) -> Conclusion:
+        """It became ready; whether it still is there is looked at for a moment, for a version that dies at once."""
+        took = (new.ended_ns - self._asked_ns) / 1e9
+        if not self._ends_at_once(new):
+            sentence = restart_words.success(new, took, wished=bool(self._asked.probation))
+            return Conclusion(DONE, outcome.verdict.value, sentence, outcome)
+        until = time.monotonic() + MOMENT
+        # Its predecessor, or the starter, is about to see that.
+        while not serving(self._board) and time.monotonic() < until and self._will_serve():
+            time.sleep(LOOK_EVERY)
+        return Conclusion(
+            FAILED, Verdict.ENDED.value, f"{restart_words.ended(new, took)}; {self._who_serves()}", outcome
+        )
+
+    def _ends_at_once(self, new: Attempt) -> bool:
+        until = time.monotonic() + SURE
+        while not (ended := has_ended(new, self._board.slots())) and time.monotonic() < until:
+            time.sleep(LOOK_EVERY)
+        return ended
 
     def _error(self, outcome: Outcome) -> str:
         if outcome.verdict is not Verdict.FAILED or outcome.attempt is None:

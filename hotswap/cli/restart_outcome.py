@@ -16,6 +16,7 @@ class Verdict(Enum):
     RUNNING = "running"  # the attempt that our signal began is under way
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    ENDED = "ended"  # it has succeeded, and the new server process is gone already
     ORPHANED = "orphaned"  # the process that began the attempt is gone, and no process will enter its outcome
     PASSED_ON = "passed-on"  # the process that had the signal is gone, and another one serves
     STOPPING = "stopping"  # no process serves any more
@@ -50,6 +51,12 @@ def _of_attempt(attempt: Attempt, views: Sequence[SlotView]) -> Verdict:
     if attempt.outcome:
         return Verdict.SUCCEEDED if attempt.outcome == "ok" else Verdict.FAILED
     return Verdict.ORPHANED if is_orphaned(attempt, views) else Verdict.RUNNING
+
+
+def has_ended(new: Attempt, views: Sequence[SlotView]) -> bool:
+    """Return whether the generation that has become ready is gone, and no later one has come; `views` were read after
+    its outcome."""
+    return not any(view.role == "server" and view.generation >= new.generation for view in views)
 
 
 def is_orphaned(attempt: Attempt, views: Sequence[SlotView]) -> bool:

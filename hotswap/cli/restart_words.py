@@ -54,6 +54,11 @@ def success(new: Attempt, took: float, *, wished: bool = False) -> str:
     return sentence
 
 
+def ended(new: Attempt, took: float) -> str:
+    """Return the sentence for a new version that came up after `took` seconds, and is gone."""
+    return f"generation {new.generation} (pid {new.pid}) served, after {took:.2f} s, and has ended since: see the log"
+
+
 def failure(outcome: Outcome, pid: int, waited: float) -> str:
     """Return the sentence for one that has not, or whose end did not come within the `waited` seconds."""
     match outcome.verdict:

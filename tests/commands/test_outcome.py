@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hotswap.cli.restart_outcome import Verdict, judge
+from hotswap.cli.restart_outcome import Verdict, has_ended, judge
 from hotswap.scoreboard import Attempt, SlotView
 
 ASKED = 1000
@@ -50,3 +50,11 @@ def test_judge(views: list[SlotView], attempts: list[Attempt], verdict: Verdict)
     outcome = judge(ASKED, 10, views, attempts)
     assert outcome.verdict is verdict
     assert outcome.attempt == next((attempt for attempt in attempts if attempt.began_ns > ASKED), None)
+
+
+@pytest.mark.parametrize(("generations", "ended"), [([1], True), ([], True), ([1, 2], False), ([3], False)])
+def test_has_ended(generations: list[int], ended: bool) -> None:
+    """It is there as long as it has a slot; a later one has replaced it."""
+    views = [replace(view(number, "serving"), generation=number) for number in generations]
+    views.append(replace(view(9, "serving", role="worker"), generation=2))
+    assert has_ended(SUCCEEDED._replace(generation=2), views) is ended

@@ -29,7 +29,7 @@ def test_success(restarting: Restarting) -> None:
     assert command.lines.next() == "generation 2 (pid 4711): starting"
     server.do("stage importing")
     assert command.lines.next() == "generation 2 (pid 4711): importing"
-    server.do("end ok 4711 2", "leave")
+    server.do("end ok 4711 2")
     status, out, err = command.finish()
     assert (status, err) == (0, "")
     assert out.startswith("generation 2 (pid 4711) serves, after ")
@@ -59,6 +59,21 @@ def test_it_serves_in_a_moment(bench: Bench, state: str) -> None:
     assert server.lines.next() == "SIGHUP"
     server.do("begin 2", "end ok 77 2")
     assert command.finish()[0] == 0
+
+
+def test_it_serves_and_dies(bench: Bench, restarting: Restarting) -> None:
+    """What became ready is gone when the command looks once more: that is said, and which version serves; exit 1."""
+    server, command = restarting()
+    successor = bench.joining(server, 2)
+    server.do("begin 2")
+    command.process.send_signal(signal.SIGSTOP)
+    server.do(f"end ok {successor.pid} 2")
+    successor.kill()
+    command.process.send_signal(signal.SIGCONT)
+    status, _, err = command.finish()
+    assert status == 1
+    assert err.startswith(f"hotswap restart: generation 2 (pid {successor.pid}) served, after ")
+    assert err.endswith(f" s, and has ended since: see the log; generation 1 (pid {server.pid}) serves\n")
 
 
 def test_failure(restarting: Restarting) -> None:

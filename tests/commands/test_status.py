@@ -13,8 +13,8 @@ from tests.commands.conftest import Bench
 def test_table(bench: Bench) -> None:
     """A line a process, the newest generation first, and the last restart."""
     old = bench.server()
-    old.do("begin 2", "end ok 77 2", "state retiring", "update connections=3 requests=120 errors=7 in_flight=1")
     new = bench.joining(old, 2)
+    old.do("begin 2", "end ok 77 2", "state retiring", "update connections=3 requests=120 errors=7 in_flight=1")
     status, out, err = bench.run("status")
     assert (status, err) == (0, "")
     head, hotswap, requests, board, *lines = out.splitlines()
