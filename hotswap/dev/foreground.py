@@ -63,9 +63,9 @@ class _Foreground:
 
     def _look(self) -> None:
         """Wait for all server processes. A generation is on the scoreboard before its predecessor leaves, so at the
-        exit of one the next is found."""
-        for view in self._views():
-            if view.pid in self._servers:
+        exit of one the next is found; also if it has stopped by then and lingers, for its predecessor took longer."""
+        for view in self._board.everyone():
+            if view.role != "server" or view.pid in self._servers:
                 continue
             with contextlib.suppress(ProcessLookupError):
                 pidfd = self._servers[view.pid] = os.pidfd_open(view.pid)

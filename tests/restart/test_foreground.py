@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +130,34 @@ def test_it_cannot_become_the_starter(program: Program) -> None:
     program.send(signal.SIGTERM, program.pid)
     assert program.wait_status() == 0
     assert program.alive() == []
+
+
+def test_it_waits_for_a_server_that_lingers(program: Program) -> None:
+    """Generation 3 has stopped before generation 2, which it replaced, has ended; its own end may take a while too."""
+    program.start(below="faults.interpreter_is_pruned", last="gates.after_serve", stable_pid="on")
+    program.restart()
+    program.wait_for("gen=1 .*in front of the server")
+    program.send(signal.SIGHUP, program.pid)
+    program.wait_generation(3)
+    program.wait_for("gen=2 .*retired\n")
+    wait_at(program, "after serve")
+    mark = program.mark()
+    program.send(signal.SIGTERM, program.pid)
+    program.wait_for("gen=3 .*stopped\n", since=mark)
+    program.wait_for("at gate after serve\n", since=mark)
+    second, third = (program.generations()[number] for number in (2, 3))
+    assert waits_for(program.pid) == {second}
+    program.send(signal.SIGKILL, second)
+    eventually(lambda: waits_for(program.pid) == {third}, f"{program.pid} does not wait for {third}")
+    open_gate(program, "after serve")
+    assert program.wait_status() == 0
+    assert program.alive() == []
+
+
+def waits_for(pid: int) -> set[int]:
+    """The processes of which it holds a pidfd (proc_pid_fdinfo(5))."""
+    found: set[int] = set()
+    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.update(int(line.split()[1]) for line in entry.read_text().splitlines() if line.startswith("Pid:"))
+    return found - {-1, 0}
