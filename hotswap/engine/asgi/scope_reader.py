@@ -7,7 +7,8 @@ A scope is what uvicorn makes of the same head, but for this:
 * The peer of a unix socket may speak for its client, as in gunicorn, and `secure_scheme_headers` say how; two that
   contradict each other are refused. uvicorn knows X-Forwarded-Proto alone, and needs `*` for unix sockets.
 * Behind the PROXY protocol, `client` is who the proxy says, and that host decides on X-Forwarded-For.
-* The target `*` and an absolute one without a path are served, and bytes in a path that are no UTF-8 are replaced.
+* Blanks behind a value are no part of it.
+* An absolute target without a path is served.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class ScopeReader(HeadReader[AsgiRequest]):
     @staticmethod
     def must_be_strict(options: EngineOptions) -> bool:
         """As in HeadReader. Also where a field that is read for what it says itself says something of the scheme."""
-        twice = any(name.lower() in ("host", "connection") for name in options.secure_scheme_headers)
-        return options.strict_parser_only or twice
+        twice = not {"HOST", "CONNECTION"}.isdisjoint(options.secure_scheme_headers)
+        return HeadReader.must_be_strict(options) or twice
 
     @staticmethod
     def _spelled(method: bytes) -> str:

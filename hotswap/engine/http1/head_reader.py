@@ -55,7 +55,9 @@ class HeadReader(ABC, Generic[R]):
         self._strict = StrictReader(options, limits, always=self.must_be_strict(options))
         self._limits = limits
         self._always_strict = self._strict.always
-        self._schemes = {name.lower().encode(): value for name, value in options.secure_scheme_headers.items()}
+        schemes = options.secure_scheme_headers.items()
+        # gunicorn finds them in upper case only, so the strict reader does too.
+        self._schemes = {name.lower().encode(): value for name, value in schemes if name == name.upper()}
         self._special = FRAMING | set(self._schemes)  # names looked at one by one, each time
         self._methods = {method.encode(): method for method in _CLIENT_METHODS}
         self._targets: dict[bytes, Target] = {}

@@ -38,7 +38,7 @@ class EnvironReader(HeadReader[WsgiRequest]):
     @staticmethod
     def must_be_strict(options: EngineOptions) -> bool:
         """As in HeadReader; SCRIPT_NAME in the environment is known to the strict reader alone, too."""
-        return options.strict_parser_only or bool(os.environ.get("SCRIPT_NAME"))
+        return HeadReader.must_be_strict(options) or bool(os.environ.get("SCRIPT_NAME"))
 
     def _split(self, target: bytes) -> Target:
         uri = str(target, "ascii")

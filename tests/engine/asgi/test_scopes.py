@@ -218,6 +218,27 @@ def test_what_is_no_websocket(scopes: Scopes, data: bytes) -> None:
     assert Scopes(websockets=False).scope(get(WEBSOCKET))["type"] == "http"
 
 
+def test_what_clients_invent_does_not_fill_the_memory(scopes: Scopes) -> None:
+    """Targets, names, hosts and hops without end: each is read rightly, and some are remembered."""
+    for number in range(1100):
+        data = b"MOVE /%d HTTP/1.1\r\nHost: h%d\r\nX-%d: y\r\nX-Forwarded-For: h%d\r\n\r\n" % ((number,) * 4)
+        scope = scopes.scope(data)
+        assert (scope["path"], scope["client"], scope["method"]) == (f"/{number}", (f"h{number}", 0), "MOVE")
+        assert (b"x-%d" % number, b"y") in scope["headers"]
+    known = scopes.reader.known
+    assert max(len(known.targets), known.names, known.hosts) <= 1024
+    long = scopes.scope(get(b"X-Forwarded-For: %b, 1.2.3.4\r\n" % (b"9.9.9.9, " * 50), b"/" + b"x" * 300))
+    assert (long["client"], long["path"]) == (("1.2.3.4", 0), "/" + "x" * 300)
+
+
+@pytest.mark.parametrize("name", ["HOST", "CONNECTION"])
+def test_a_scheme_header_that_means_more(name: str) -> None:
+    """Strange, but possible: every head is read by the strict reader then."""
+    scopes = Scopes(secure_scheme_headers={name: "a"})
+    assert scopes.scope(get(b"Connection: a\r\n"))["scheme"] == "https"
+    assert scopes.reader.known.targets == frozenset()
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -132,6 +132,14 @@ def test_the_scheme_is_what_a_trusted_proxy_says(parser: Parser, header: bytes, 
     assert "HTTP_" + header.partition(b":")[0].decode().upper().replace("-", "_") in request.environ
 
 
+@pytest.mark.parametrize(("name", "scheme"), [("X-PROTO", "https"), ("x-proto", "http")])
+@pytest.mark.parametrize("blank", [b" ", b"  "])
+def test_scheme_headers_are_named_in_upper_case(name: str, scheme: str, blank: bytes) -> None:
+    """As gunicorn wants them, whichever reader reads the head."""
+    request = Parser(secure_scheme_headers={name: "https"}).get(b"X-Proto:" + blank + b"https")
+    assert request.environ["wsgi.url_scheme"] == scheme
+
+
 def refused(parser: Parser, data: bytes) -> tuple[int, str]:
     """The code and the reason with which a head is refused."""
     with pytest.raises(Refusal) as caught:

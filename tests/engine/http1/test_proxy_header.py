@@ -28,6 +28,7 @@ def test_it_is_read_once(mode: str, header: bytes, variables: dict[str, str]) ->
     parser = Parser(proxy_protocol=mode)
     conn = parser.connection()
     assert parser.reader.read(header + HEAD[:5], conn) is None
+    assert parser.reader.known.targets == frozenset()
     before = conn.proxy
     request = parser.reader.read(header + HEAD, conn)
     assert request is not None
