@@ -23,6 +23,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = bytes((*range(9), *range(10, 32), 127))
 _WITHOUT_BODY = frozenset((204, 304))
 _REMEMBERED = 512  # names
+_NO_BYTES = "the value of response header {!r} must be bytes"
 
 _DATE, _SERVER, _LENGTH, _CODING, _CONNECTION = 1, 2, 4, 8, 16
 _KINDS = {
@@ -33,18 +34,22 @@ _KINDS = {
     b"server": _SERVER,
 }
 _kinds: dict[bytes, int] = {}  # header name as the application wrote it -> kind, 0 for one that means nothing here
+_prefixes: dict[bytes, bytes] = {}  # the same for those that mean nothing -> what stands before the value
 _statuses: dict[int, tuple[bytes, int]] = {}
 
 
 class ServerLines:
-    """The lines for `date` and `server` that the server adds, renewed when the second has passed. Of one thread."""
+    """The lines for `date` and `server` that the server adds, renewed when the second has passed. Of one thread.
+
+    As everywhere in a head that is being made, CRLF stands before a line.
+    """
 
     __slots__ = ("_date", "_until", "both", "date", "server")
 
     def __init__(self, *, date: bool = True, server: bool = True) -> None:
         self._date = date
         self._until = 0.0
-        self.server = b"server: %b\r\n" % SERVER.encode() if server else b""
+        self.server = b"\r\nserver: %b" % SERVER.encode() if server else b""
         self.date = b""
         self.both = b""
 
@@ -53,7 +58,7 @@ class ServerLines:
         # A clock set back by more than a second must not freeze the date.
         if not self._until - 1.0 <= now < self._until:
             second = float(int(now))
-            self.date = b"date: %b\r\n" % http_date(second).encode() if self._date else b""
+            self.date = b"\r\ndate: %b" % http_date(second).encode() if self._date else b""
             self.both = self.date + self.server
             self._until = second + 1.0
 
@@ -85,23 +90,27 @@ class AnswerHead:
             headers = list(headers)
         self._closes = self._connected = False
         self._named = 0  # which of the server's lines the application gives itself
-        text, count = line, 1
+        text, count = line, 0
         for name, value in headers:
-            kind = _kinds.get(name)
-            if kind is None:
-                kind = _learn_name(name)
-            if kind and not self._special(kind, value):
-                continue
-            try:
-                text += name + b": " + value + b"\r\n"
-            except TypeError:
-                text += _line_of(name, value)
-            count += 1
-        # Each line ends with two of these characters, and no value may hold one.
+            prefix = _prefixes.get(name) or self._look_closer(name, value)
+            if prefix:
+                try:
+                    text += prefix + value
+                except TypeError as error:
+                    raise TypeError(_NO_BYTES.format(name)) from error
+                count += 1
+        # Each line but the first begins with two of these characters, and no value may hold one.
         if len(text.translate(None, _CONTROLS)) != len(text) - 2 * count:
-            _complain(headers)
+            field_lines(headers)  # raises, and names the header
         self._text = text
         self.omit = self.code in _WITHOUT_BODY or self.code < 200 or self._request.method == "HEAD"
+
+    def _look_closer(self, name: Any, value: Any) -> bytes:
+        """What stands before the value of a header that is special or new; b"" if it is not sent as it is written."""
+        kind = _kinds.get(name)
+        if kind is None:
+            kind = _learn_name(name)
+        return b"\r\n%b: " % name if not kind or self._special(kind, value) else b""
 
     def _special(self, kind: int, value: Any) -> bool:
         """What a header means to the server. False: it is not sent as the application wrote it."""
@@ -130,18 +139,18 @@ class AnswerHead:
         if self.length is None or self.omit:
             text += self._framing(whole)
         else:
-            text += b"content-length: %d\r\n" % self.length
+            text += b"\r\ncontent-length: %d" % self.length
         if self._closes or self.code < 200:
             self.keep = False
         if not self.keep:
-            text += b"connection: close\r\n"
+            text += b"\r\nconnection: close"
         elif not request.http11 and not self._connected:
-            text += b"connection: keep-alive\r\n"
+            text += b"\r\nconnection: keep-alive"
         lines = self._lines
         lines.renew(time())
         if not self._named:
-            return text + lines.both + b"\r\n"
-        return text + self._missing() + b"\r\n"
+            return text + lines.both + b"\r\n\r\n"
+        return text + self._missing() + b"\r\n\r\n"
 
     def _missing(self) -> bytes:
         """Those of the server's lines that the application did not give."""
@@ -156,11 +165,11 @@ class AnswerHead:
             if whole is None:
                 if self._request.http11:
                     self.chunked = True
-                    return b"transfer-encoding: chunked\r\n"
+                    return b"\r\ntransfer-encoding: chunked"
                 self.keep = False  # for HTTP/1.0, closing is the end
                 return b""
             self.length = whole
-        return b"" if self.length is None else b"content-length: %d\r\n" % self.length
+        return b"" if self.length is None else b"\r\ncontent-length: %d" % self.length
 
 
 def field_lines(headers: Iterable[Iterable[Any]]) -> bytes:
@@ -178,7 +187,7 @@ def _learn_status(status: Any) -> tuple[bytes, int]:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    known = _statuses[int(status)] = f"HTTP/1.1 {status:d} {phrase}\r\n".encode(), int(status)
+    known = _statuses[int(status)] = f"HTTP/1.1 {status:d} {phrase}".encode(), int(status)
     return known
 
 
@@ -191,19 +200,16 @@ def _learn_name(name: Any) -> int:
     kind = _KINDS.get(name.lower(), 0)
     if len(_kinds) < _REMEMBERED:
         _kinds[name] = kind
+        if not kind:
+            _prefixes[name] = b"\r\n%b: " % name
     return kind
 
 
 def _line_of(name: Any, value: Any) -> bytes:
     _learn_name(name)
     if not isinstance(value, bytes):
-        raise TypeError(f"the value of response header {name!r} must be bytes")
+        raise TypeError(_NO_BYTES.format(name))
     if len(value.translate(None, _CONTROLS)) != len(value):
         raise ValueError(f"the value of response header {name!r} holds characters that no header may hold")
     line: bytes = name + b": " + value + b"\r\n"
     return line
-
-
-def _complain(headers: Iterable[Iterable[Any]]) -> None:
-    """Raise the ValueError that names the header whose value holds a control character, and does not show the value."""
-    field_lines(headers)

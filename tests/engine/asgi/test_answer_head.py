@@ -33,7 +33,7 @@ def head_of(
     assert made.endswith(b"\r\n\r\n")
     first, *lines = made[:-4].split(b"\r\n")
     assert first.startswith(b"HTTP/1.1 %d " % status)
-    own = LINES.both.splitlines()
+    own = LINES.both.splitlines()[1:]
     assert [line for line in lines if line in own] == own
     return head, [line for line in lines if line not in own]
 
@@ -140,7 +140,7 @@ def test_the_date_goes_on() -> None:
     dates = []
     for now in (0.5, 0.9, 1.0, 86400.0, 0.0):
         lines.renew(now)
-        dates.append(lines.both.decode()[11:-6])
+        dates.append(lines.both.decode()[13:-4])
     first = "01 Jan 1970 00:00:00"
     assert dates == [first, first, "01 Jan 1970 00:00:01", "02 Jan 1970 00:00:00", first]
 
@@ -213,6 +213,8 @@ def test_what_is_no_header(headers: Any, words: str) -> None:
 def test_field_lines() -> None:
     """For trailers and early hints."""
     assert field_lines([(b"link", b"</a>"), (b"X", b"")]) == b"link: </a>\r\nX: \r\n"
+    with pytest.raises(TypeError, match="the value of response header b'link' must be bytes"):
+        field_lines([(b"link", "</a>")])
 
 
 def test_names_that_applications_invent_do_not_fill_the_memory() -> None:
