@@ -7,7 +7,7 @@ receives, outbox.py sends.
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from hotswap.engine import Engine, InFlight, Moved, Service
 from hotswap.handover.incoming import Incoming
@@ -114,16 +114,16 @@ class HandoverEngine:
             self.engine.adopt(self._unsent.take_back())
         return [moved for moved in connections if moved.key not in self._takes]
 
-    def empty_listeners(self) -> None:
-        """The listeners are about to be closed for good: empty those that no other process has.
+    def close_listeners(self, close: Callable[[], object]) -> None:
+        """The listeners are closed for good, by `close`, and before that those emptied that no other process has.
 
         When the server stops that is all of them, again: a connection that came since it began would be reset. One that
         comes between the last look and the close(2) is.
         """
         if self._drains:
             for service in self._services.values():
-                self._leftovers.empty(service)
-        self._leftovers.release()
+                self._leftovers.add(service)
+        self._leftovers.close(close)
 
     def drain(self, *, queue: bool = True) -> None:
         """No process to hand over to: finish what runs, answer what is on the wire, close.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
+import sys
+from collections.abc import Callable, Iterator
 
 from hotswap.engine import Engine, Moved, Service
 
@@ -24,19 +28,27 @@ class LeftoverListeners:
         self._services[service.sock.fileno()] = service
         self._engine.add_source(service.sock.fileno(), self._on_readable)
 
-    def release(self) -> None:
-        """They are about to be closed for good: serve the clients that are there."""
-        for fd in list(self._services):
-            self._engine.remove_source(fd)
-            while self._accept(fd):
-                pass
-            del self._services[fd]
-
-    def empty(self, service: Service) -> None:
-        """The same for a listener that is accepted from no more, by any process."""
+    def add(self, service: Service) -> None:
+        """No process accepts from this listener any more: `close` is to look whether clients wait there."""
         if service.sock is not None and service.sock.fileno() >= 0:
             self._services[service.sock.fileno()] = service
-            self.release()
+
+    def close(self, close: Callable[[], object]) -> None:
+        """Close them for good, by `close`, whatever fails: first what waits there is accepted, afterwards it is served.
+
+        The kernel resets clients that come between the last look and the close(2). So no work lies in between, and
+        this thread waits for no other one.
+        """
+        arrivals: list[Moved] = []
+        with _first_in_line():
+            try:
+                for fd, service in self._services.items():
+                    self._engine.remove_source(fd)
+                    arrivals += iter(functools.partial(_accepted, service), None)
+            finally:
+                close()
+                self._services.clear()
+        self._engine.adopt(arrivals)
 
     def forget(self) -> None:
         """The engine itself accepts from them again."""
@@ -45,21 +57,32 @@ class LeftoverListeners:
             del self._services[fd]
 
     def _on_readable(self, fd: int) -> None:
-        self._accept(fd)
+        if arrival := _accepted(self._services[fd]):
+            self._engine.adopt([arrival])
 
-    def _accept(self, fd: int) -> bool:
-        """Accept one connection; False if none waits, or there is no room for it."""
-        service = self._services[fd]
-        if service.sock is None:
-            return False
-        try:
-            sock, peer = service.sock.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return False
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            return False
-        sock.setblocking(False)
-        self._engine.adopt([Moved(sock, service.key, peer, fresh=True)])
-        return True
+
+def _accepted(service: Service) -> Moved | None:
+    """One connection that waited; None if none does, or there is no room for it."""
+    if service.sock is None:
+        return None
+    try:
+        sock, peer = service.sock.accept()
+    except (BlockingIOError, ConnectionAbortedError):
+        return None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        return None
+    sock.setblocking(False)
+    return Moved(sock, service.key, peer, fresh=True)
+
+
+@contextlib.contextmanager
+def _first_in_line() -> Iterator[None]:
+    """Inside, this thread has the GIL back from threads that compute as soon as a system call has returned."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -29,10 +29,7 @@ class Single(HandoverEngine):
         self._log = context.log
 
     def release_listeners(self, close: Callable[[], object]) -> None:
-        try:
-            self.empty_listeners()
-        finally:
-            close()
+        self.close_listeners(close)
 
     def self_connect(self, key: str) -> socket.socket:
         ours, theirs = socket.socketpair()

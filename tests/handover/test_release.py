@@ -31,8 +31,7 @@ def test_who_comes_while_it_drains_is_served(server: EngineServer) -> None:
     node.open()
     node.drain()
     late = [server.connect() for _ in range(3)]
-    node.empty_listeners()
-    server.listener.close()
+    node.close_listeners(server.listener.close)
     for client in late:
         answer = client.get("/late")
         assert (answer.body, answer.headers["connection"]) == (b"/late", "close")

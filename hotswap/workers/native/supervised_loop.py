@@ -197,10 +197,9 @@ class SupervisedLoop(WorkerLoop):
     def _release(self) -> None:
         """Close, never shut down: other processes have the same sockets."""
         try:
-            self._node.empty_listeners()
+            # Closed in any case: one that is open, and accepted from by no process, makes clients hang.
+            self._node.close_listeners(self._close_listeners)
         finally:
-            # A listener that is open, and accepted from by no process, makes clients hang.
-            self._close_listeners()
             self._has_to_release = False
 
     def _close_listeners(self) -> None:
