@@ -21,11 +21,8 @@ class AsgiRequest(Request):
         self.http11 = True
         self.keep_alive = True
         self.length = 0
-        self.has_length = False
         self.expect = False
         self.upgrade = False
         self.scheme = ""
-        self.host = None
-        self.connection = None
         self.consumed = 0
         self.started = 0.0

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 KNOWN_NAMES = 512  #: how many header names and hosts are remembered
 _KNOWN_TARGETS, _KNOWN_LENGTH = 1024, 256  # how many targets are remembered, and how long they may be
 _CLIENT_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
+_LENGTH = b"content-length"
 #: Fields that say something of the body or of the connection.
-FRAMING = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+FRAMING = frozenset((_LENGTH, b"transfer-encoding", b"expect", b"upgrade"))
 SINGLE = frozenset((b"host", b"content-type"))  #: two of them are a fault, too (RFC 9110, section 5.3)
 
 R = TypeVar("R", bound=Request)
@@ -135,12 +136,24 @@ class HeadReader(ABC, Generic[R]):
 
     def _accept(self, head: Any, data: bytes, sender: Sender) -> R | None:
         """The request, or None if there is anything about this head that the strict parser should judge."""
-        method, target = head.method, head.path
+        method, target, consumed = head.method, head.path, head.consumed
         known = self._targets.get(target) or self._learn_target(target)
-        if not (known and self._is_plain(method, target, data, head.consumed)):
+        # True if the parser's kindness had nothing to forgive in this head.
+        is_plain = (
+            known is not None
+            # One space on each side of the target and nothing before the method.
+            and data.startswith(b" HTTP/1.", len(method) + len(target) + 1)
+            # Every LF has its CR: the parser takes no CR that is not followed by LF.
+            and data.count(b"\r", 0, consumed) == data.count(b"\n", 0, consumed)
+            # No line of it can be over the limit: the parser measures lines without the blanks around values.
+            and consumed <= self._limits.field_size
+            # It closes the connection, and is rare.
+            and method != b"CONNECT"
+        )
+        if known is None or not is_plain:
             return None
         request: R = self.kind(self._methods.get(method) or self._spelled(method), known[0], known[1])
-        request.consumed = head.consumed
+        request.consumed = consumed
         if head.minor_version == 0:
             request.http11 = False
         specials = self._take(request, head, known, sender)
@@ -156,19 +169,6 @@ class HeadReader(ABC, Generic[R]):
         if request.host not in self._hosts:
             self._learn_host(request.host, http11=request.http11)
         return request
-
-    def _is_plain(self, method: bytes, target: bytes, data: bytes, consumed: int) -> bool:
-        """True if the parser's kindness had nothing to forgive in this head."""
-        return (
-            # One space on each side of the target and nothing before the method.
-            data.startswith(b" HTTP/1.", len(method) + len(target) + 1)
-            # Every LF has its CR: the parser takes no CR that is not followed by LF.
-            and data.count(b"\r", 0, consumed) == data.count(b"\n", 0, consumed)
-            # No line of it can be over the limit: the parser measures lines without the blanks around values.
-            and consumed <= self._limits.field_size
-            # It closes the connection, and is rare.
-            and method != b"CONNECT"
-        )
 
     def _learn_target(self, target: bytes) -> Target | None:
         """A target taken apart, and remembered for a while; None if the strict parser should judge."""
@@ -191,7 +191,7 @@ class HeadReader(ABC, Generic[R]):
         schemes = 0
         for name, value in specials:
             if name in FRAMING:
-                if not self._framing(name, value, request):
+                if not self._framing(name, value, request, specials):
                     return False
             elif name in self._schemes and self._strict.trusts(sender.peer):
                 # A proxy says how its client spoke; from any other peer it is a header like any other.
@@ -199,15 +199,15 @@ class HeadReader(ABC, Generic[R]):
                 request.scheme = "https" if str(value, "latin-1") == self._schemes[name] else "http"
         return schemes < 2
 
-    def _framing(self, name: bytes, value: bytes, request: R) -> bool:
+    def _framing(self, name: bytes, value: bytes, request: R, specials: Fields) -> bool:
         """Content-Length, Transfer-Encoding, Expect or Upgrade. False: let the strict parser judge."""
-        if name == b"content-length":
+        if name == _LENGTH:
             # Up to 18 digits is below 2**63: no program further down the line wraps around.
-            if not (value.isdigit() and len(value) <= 18) or request.length == CHUNKED:
+            if not (value.isdigit() and len(value) <= 18):
                 return False
-            request.length, request.has_length = int(value), True
+            request.length = int(value)
         elif name == b"transfer-encoding":
-            if value.lower() != b"chunked" or not request.http11 or request.has_length:
+            if value.lower() != b"chunked" or not request.http11 or any(other == _LENGTH for other, _ in specials):
                 return False
             request.length = CHUNKED
         elif name == b"expect":

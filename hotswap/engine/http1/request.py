@@ -31,9 +31,12 @@ class Request:
     """
 
     __slots__ = (
-        "connection", "consumed", "expect", "has_length", "host", "http11", "keep_alive", "length", "method", "path",
+        "connection", "consumed", "expect", "host", "http11", "keep_alive", "length", "method", "path",
         "scheme", "started", "upgrade", "uri",
     )  # fmt: skip
+
+    host: str | bytes | None  # the fields Host and Connection, which the reader of a plain head looks at
+    connection: str | bytes | None
 
     def __init__(self, method: str, uri: str, path: str) -> None:
         self.method = method
@@ -42,11 +45,8 @@ class Request:
         self.http11 = True
         self.keep_alive = True
         self.length = 0
-        self.has_length = False  # it says its Content-Length
         self.expect = False  # the client waits for "100 Continue" before it sends the body
         self.upgrade = False  # the client asks for another protocol, such as websocket
         self.scheme = ""  # "http" or "https" if a trusted proxy said so, "" if the connection itself tells
-        self.host: str | bytes | None = None  # the fields Host and Connection, of what the application gets
-        self.connection: str | bytes | None = None
         self.consumed = 0  # bytes of the head, and of a PROXY header in front of it
         self.started = 0.0  # `time.monotonic()`, seconds

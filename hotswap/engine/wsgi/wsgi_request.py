@@ -21,12 +21,9 @@ class WsgiRequest(Request):
         self.http11 = True
         self.keep_alive = True
         self.length = 0
-        self.has_length = False
         self.expect = False
         self.upgrade = False
         self.scheme = ""
-        self.host = None
-        self.connection = None
         self.consumed = 0
         self.started = 0.0
         self.upload = False  # the application's thread reads the body

@@ -22,7 +22,7 @@ from tests.engine.test_refusals import SMUGGLING
 from tests.engine.test_verdicts import heads
 
 IN_C, IN_PYTHON = choose({}), choose({"HOTSWAP_PURE": "1"})
-_INNER = {"host", "connection", "scheme", "has_length"}  # what the readers tell each other: the environ has them
+_INNER = {"host", "connection", "scheme"}  # what the readers tell each other: the environ has them
 _SLOTS = {*Request.__slots__, *WsgiRequest.__slots__} - {"environ"} - _INNER
 PROXY, STRANGER = ("127.0.0.1", 1), ("203.0.113.7", 1)
 FORWARDED = b"Script_Name: /a\r\nRemote_User: b\r\nX-Forwarded-Proto: https\r\n\r\n"
