@@ -59,18 +59,26 @@ class Lifespans:
         self._has_finished = False
 
     def startup(self) -> None:
-        """Start the applications up, one after the other. Raises BootError if one of them fails, or takes longer than a
-        part of boot_timeout: then it says where it waits."""
-        if self._options.lifespan == "off":
-            return
+        """Start the applications up, one after the other, and see that the loop turns.
+
+        Raises BootError if one of them fails, or if that takes longer than a part of boot_timeout: then it says where
+        it waits.
+        """
         until = time.monotonic() + STARTUP_SHARE * self._options.boot_timeout_s
-        for app, state, words in self._apps:
+        for app, state, words in self._apps if self._options.lifespan != "off" else ():
             lifespan = Lifespan(app, self._options.lifespan, state, self._log, words)
             self._begun.append(lifespan)
             try:
                 self._thread.run(lifespan.startup, max(0.0, until - time.monotonic()))
             except LoopBusy:
                 raise BootError(failure(words, self._hangs(lifespan))) from None
+
+        # One that has said that it is complete may have left behind what blocks it.
+        try:
+            self._thread.call_within(max(0.1, until - time.monotonic()), lambda: None)
+        except LoopBusy:
+            where = where_it_runs(self._thread.ident)
+            raise BootError(f"the event loop has been blocked since the startup; it is here:\n{where}") from None
 
     def _hangs(self, lifespan: Lifespan) -> str:
         limit_s = STARTUP_SHARE * self._options.boot_timeout_s

@@ -51,6 +51,8 @@ class LoopThread:
         self._log = log
         self._debug = debug
         self._stops = False
+        #: it has not ended in time: what blocks the loop is not waited for once more
+        self._given_up = False
         self._pid = 0
         self._thread: threading.Thread | None = None
         self._kept: set[asyncio.Task[Any]] = set()
@@ -95,11 +97,15 @@ class LoopThread:
 
         Raises what it raises, LoopBusy if it was not called in time, RuntimeError once the loop has ended.
         """
+        return self.call_within(CALL_S, lambda: function(*args, **keywords))
+
+    def call_within(self, seconds: float, function: Callable[[], T]) -> T:
+        """The same with another patience."""
         if self.is_here:
-            return function(*args, **keywords)
+            return function()
         answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self.loop.call_soon_threadsafe(self._answer, answer, lambda: function(*args, **keywords))
-        return _wait(answer, CALL_S)
+        self.loop.call_soon_threadsafe(self._answer, answer, function)
+        return self._wait(answer, seconds)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
         """Run a coroutine to its end as a task, wait at most so long, and return what it returns. Not for the loop's
@@ -110,7 +116,7 @@ class LoopThread:
         answer: concurrent.futures.Future[T] = concurrent.futures.Future()
         # Made there: a coroutine that is never started would warn of it.
         self.loop.call_soon_threadsafe(lambda: self.keep(self._work(answer, work)))
-        return _wait(answer, seconds)
+        return self._wait(answer, seconds)
 
     def keep(self, work: Coroutine[Any, Any, Any], name: str | None = None) -> asyncio.Task[Any]:
         """A task that is kept until it ends: a loop itself has weak references only. On the loop's thread."""
@@ -121,12 +127,20 @@ class LoopThread:
 
     def stop(self, seconds: float = STOP_S) -> bool:
         """End the loop: cancel the tasks that are left, close asynchronous generators, shut the default executor down,
-        close. Waits at most so long; whether that was enough. Something that blocks the loop may block it still."""
+        close. Waits at most so long, and once only; whether that was enough: what blocks the loop may block it still.
+        """
         if self._thread is None:
             return True
         self.call_soon(self._stop_here)
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+        self._thread.join(0.0 if self._given_up else seconds)
+        self._given_up = self._thread.is_alive()
+        return not self._given_up
+
+    def _wait(self, answer: concurrent.futures.Future[T], seconds: float) -> T:
+        concurrent.futures.wait([answer], 0.0 if self._given_up else seconds)
+        if not answer.done():
+            raise LoopBusy(f"the event loop has not answered within {seconds:g} s: something blocks it")
+        return answer.result()
 
     # on the loop's thread
 
@@ -216,13 +230,6 @@ class LoopThread:
         if isinstance(error, BaseException):
             lines += ["".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()]
         self._log.error("%s", "\n".join(lines))
-
-
-def _wait(answer: concurrent.futures.Future[T], seconds: float) -> T:
-    concurrent.futures.wait([answer], seconds)
-    if not answer.done():
-        raise LoopBusy(f"the event loop has not answered within {seconds:g} s: something blocks it")
-    return answer.result()
 
 
 def _shown(value: Any) -> str:

@@ -229,6 +229,22 @@ def test_a_startup_that_blocks_fails_too(make: Make) -> None:
     free.set()
 
 
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_a_loop_that_blocks_behind_the_startup(make: Make, thread: LoopThread, mode: str) -> None:
+    """It would serve no client: the boot fails, and says where it is."""
+    free = threading.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        thread.loop.call_soon(thread.loop.call_soon, free.wait, 20)  # not before the answer has been heard
+        await send(STARTED)
+
+    if mode == "off":
+        thread.call_soon(free.wait, 20)
+    with pytest.raises(BootError, match=r"(?s)has been blocked since the startup.*self\._cond\.wait"):
+        make(app, boot_timeout=0.4, asgi_lifespan=mode).startup()
+    free.set()
+
+
 def test_signal_handlers(make: Make) -> None:
     """Python refuses one beside the main thread: the boot fails with the remedy, also in an application that seems to
     have no lifespan, or that tells of it by itself."""

@@ -82,8 +82,13 @@ def test_a_loop_that_is_blocked_holds_the_end_up_for_a_moment_only(log: Log) -> 
     thread.start()
     thread.call_soon(free.wait, 20)
     assert not thread.stop(0.05)
+    began = time.monotonic()
+    assert not thread.stop(1000)
+    with pytest.raises(LoopBusy):
+        thread.call_within(1000, free.is_set)
+    assert time.monotonic() - began < 10
     free.set()
-    assert thread.stop(10)
+    eventually(thread.stop, "it ends when nothing blocks it")
 
 
 def test_what_passes_through_a_loop_does_not_end_it(thread: LoopThread, log: Log) -> None:
