@@ -5,12 +5,12 @@ figures.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+Application = Callable[..., Any]  #: what the engine's interface calls so: WSGI's or ASGI's
 Peer = tuple[Any, ...] | str
 
 

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from gunicorn.config import Config
 
 from hotswap.engine import EngineHost, Limits, Moved, Service, WsgiEngine
-from hotswap.engine.wsgi.debug_view import ConnectionView
+from hotswap.engine.connections.connection_view import ConnectionView
 from hotswap.gunicorn_compat.views import ApplicationView, WorkerView
 from hotswap.settings.options import EngineOptions
 from tests import live
@@ -22,7 +22,7 @@ from tests.engine.hooked_epoll import HookedEpoll
 from tests.eventually import eventually
 
 DEADLINE = 10.0  # seconds for anything that is to happen
-App = Callable[..., Iterable[bytes]]
+App = Callable[..., Any]
 
 
 class Log:
@@ -165,7 +165,15 @@ def request(path: str = "/", *headers: str, method: str = "GET", body: bytes = b
 class EngineServer:
     """A running engine and what is needed to look at it."""
 
-    def __init__(self, app: App, *, settings: dict[str, Any] | None = None, health: str = "", **limits: Any) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        settings: dict[str, Any] | None = None,
+        health: str = "",
+        asgi: dict[str, Any] | None = None,
+        **limits: Any,
+    ) -> None:
         live.refuse("an engine")
         cfg = Config()
         for name, value in {"threads": 8, "keepalive": 60, **(settings or {})}.items():
@@ -175,21 +183,25 @@ class EngineServer:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
-        service = Service("main", self.listener, app, ("127.0.0.1", str(self.address[1])))
+        service = Service("main", self.listener, self.application(app), ("127.0.0.1", str(self.address[1])))
         self._news = threading.Condition()
         self.on_change: Callable[[], object] = lambda: None
         self.worker = WorkerView(cfg, self.log, ApplicationView(cfg, lambda: {"main": app}))
         self.epoll = HookedEpoll()
-        self.options = EngineOptions.from_config(cfg)._replace(health_path=health)
-        self.engine = WsgiEngine(
-            [service],
-            self.options,
-            EngineHost(self.log, self._changed, hook_worker=self.worker, counters=self.worker.counters),
-            Limits.from_options(self.options)._replace(**limits),
-            self.epoll,
-        )
+        options = EngineOptions.from_config(cfg)
+        self.options = options._replace(health_path=health, asgi=options.asgi._replace(**(asgi or {})))
+        host = EngineHost(self.log, self._changed, hook_worker=self.worker, counters=self.worker.counters)
+        self.engine: WsgiEngine = self.make(service, host, Limits.from_options(self.options)._replace(**limits))
         self._clients: list[Client] = []
         self.expected_exceptions = 0
+
+    def application(self, app: App) -> App:
+        """What the engine calls for it."""
+        return app
+
+    def make(self, service: Service, host: EngineHost, limits: Limits) -> Any:
+        """The engine; tests of another one have another."""
+        return WsgiEngine([service], self.options, host, limits, self.epoll)
 
     def start(self) -> EngineServer:
         self.engine.start()
@@ -228,7 +240,8 @@ class EngineServer:
     @property
     def connections(self) -> tuple[ConnectionView, ...]:
         """Those that are live now."""
-        return self.engine.debug_view().connections
+        views: tuple[ConnectionView, ...] = self.engine.debug_view().connections
+        return views
 
     def end(self) -> None:
         for client in self._clients:

@@ -42,3 +42,6 @@ class HookedEpoll:
 
     def close(self) -> None:
         self._epoll.close()
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()

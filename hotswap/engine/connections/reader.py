@@ -9,6 +9,6 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """Reads requests; see `engine.wsgi.request_reader.RequestReader`."""
+    """Reads requests; see `engine.connections.request_reader.RequestReader`."""
 
     def read(self, conn: Connection) -> Any: ...  # None, or the Request of the engine's kind

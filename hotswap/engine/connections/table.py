@@ -123,6 +123,17 @@ class ConnectionTable:
             self._poller.add(conn.fd, events)
         conn.polled = events
 
+    def watch(self, conn: Connection, events: int) -> None:
+        """Have a connection polled for `events` that its owner keeps; with 0, not at all.
+
+        Raises OSError or ValueError if its number is not in use any more.
+        """
+        if events:
+            with self.state.lock:
+                self._poll(conn, events)
+        else:
+            self.disarm(conn)
+
     def park(self, conn: Connection) -> None:
         """Another thread goes on with its request, and the loop polls it meanwhile.
 

@@ -31,7 +31,11 @@ class Deadlines:
         self._table = table
         self._state = table.state
         self._writer = writer
-        self._also = also
+        self._also = list(also)
+
+    def ask_also(self, ask: Callable[[float], float]) -> None:
+        """Ask this one too."""
+        self._also.append(ask)
 
     def tick(self, now: float) -> None:
         """Expire what is due, and find out when to look again; soon, if anything of it fails."""
@@ -67,9 +71,9 @@ class Deadlines:
     def _end(self, conn: Connection) -> None:
         if conn.phase == HEAD:
             self._writer.refuse(conn, Refusal(408, "the request's head took too long"))
-        elif conn.phase == BODY:
+        elif conn.phase == BODY and conn.request is not None:  # else it has its answer
             self._writer.refuse(conn, Refusal(408, "the request's body stopped coming"))
-        elif conn.phase == IDLE:
+        elif conn.phase in (IDLE, BODY):
             self._table.half_close(conn)
         else:
             if conn.phase == FIN:

@@ -78,6 +78,9 @@ class TlsSocket:
     def fileno(self) -> int:
         return self.ssl_socket.fileno()
 
+    def getsockname(self) -> Any:
+        return self.ssl_socket.getsockname()
+
     def setblocking(self, flag: bool) -> None:
         self.ssl_socket.setblocking(flag)
 

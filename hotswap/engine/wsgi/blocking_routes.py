@@ -66,7 +66,7 @@ class Measure:
 
         def measured(environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
             self._begin()
-            result = app(environ, start_response)
+            result: Iterable[bytes] = app(environ, start_response)
             self._end()
             return result
 

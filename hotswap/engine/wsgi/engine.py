@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from hotswap.engine.connections.acceptor import Acceptor
 from hotswap.engine.connections.connection import FIN, HANDSHAKE, WRITE, Connection
+from hotswap.engine.connections.connection_view import ConnectionView
 from hotswap.engine.connections.draining import Leaving
 from hotswap.engine.connections.handshake import Handshakes
 from hotswap.engine.connections.health_answers import HealthReader
 from hotswap.engine.connections.parts import connection_parts
+from hotswap.engine.connections.request_reader import RequestReader
 from hotswap.engine.connections.state import EngineState
 from hotswap.engine.connections.transfer import Transfer
 from hotswap.engine.http1.proxy_protocol import ProxiedReader
@@ -20,14 +22,14 @@ from hotswap.engine.transport.tls_context import context_of
 from hotswap.engine.values import Counters, Give, InFlight, Moved, Service
 from hotswap.engine.wsgi.application_call import ApplicationCall
 from hotswap.engine.wsgi.blocking_routes import BlockingRoutes
-from hotswap.engine.wsgi.debug_view import ConnectionView, DebugView, PathView
+from hotswap.engine.wsgi.debug_view import DebugView, PathView
 from hotswap.engine.wsgi.environ import sites_of
 from hotswap.engine.wsgi.environ_reader import EnvironReader
 from hotswap.engine.wsgi.loop import EventLoop, Step
-from hotswap.engine.wsgi.request_reader import RequestReader
 from hotswap.engine.wsgi.serve import LeadKeepers, RequestServer
 from hotswap.engine.wsgi.stall_monitor import StallMonitor
 from hotswap.engine.wsgi.thread_pool import ThreadPool
+from hotswap.engine.wsgi.upload import Uploads
 
 if TYPE_CHECKING:
     from hotswap.engine.base import EngineHost, Logger
@@ -73,7 +75,7 @@ class WsgiEngine:
         self._heads = reader if options.proxy_protocol == "off" else ProxiedReader(options, reader)
         self._server = RequestServer(
             table,
-            self._reader(RequestReader(table, parts.idle, self._heads), options.health_path),
+            self._reader(RequestReader(table, parts.idle, self._heads, Uploads(table)), options.health_path),
             ApplicationCall(state, options, pool.give_up),
             writer,
             LeadKeepers(pool, self._routes, self._monitor),
@@ -83,7 +85,7 @@ class WsgiEngine:
         self._leaving = Leaving(table, parts.idle, parts.listeners, acceptor, pool.take_queued)
         self._transfer = Transfer(table, parts.idle, parts.offers, sites, welcome)
 
-    def _reader(self, reader: RequestReader, health_path: str) -> Reader:
+    def _reader(self, reader: Reader, health_path: str) -> Reader:
         return HealthReader(reader, self._state, self._parts.writer, health_path) if health_path else reader
 
     def _lead(self, token: LeadToken) -> None:

@@ -1,0 +1,67 @@
+"""The requests that run: each is a task, and has a connection until its answer is complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hotswap.engine.asgi.client_wire import NEVER
+from hotswap.engine.asgi.http_call import HttpCall
+from hotswap.engine.connections.answer_writer import error_answer
+from hotswap.engine.values import InFlight
+
+if TYPE_CHECKING:
+    from hotswap.engine.asgi.asgi_request import AsgiRequest
+    from hotswap.engine.asgi.call_context import CallContext
+    from hotswap.engine.connections.connection import Connection
+
+
+class Calls:
+    """All requests of an engine that run. On the loop's thread, but for what says otherwise."""
+
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+        self._state = context.state
+        self.busy, self.running = context.busy, context.running
+
+    def begin(self, conn: Connection, request: AsgiRequest) -> None:
+        """Call the application: a request has been read. The caller owned the connection. Raises Refusal, and then the
+        caller owns it still."""
+        state = self._state
+        limit = state.limit_concurrency
+        if limit and (len(state.live) >= limit or len(self.running) >= limit):
+            self._turn_away(conn)
+            return
+        call = HttpCall(self._context, conn, request)
+        if request.length:
+            data, conn.data = conn.data, b""
+            call.expect_body(data)
+        state.counters.requests += 1
+        self.busy[conn.fd] = call
+        self.running.add(call)
+        call.task = state.loop.create_task(call.run())
+
+    def _turn_away(self, conn: Connection) -> None:
+        self._state.log.warning("Exceeded concurrency limit.")
+        self._state.counters.answered(503)
+        conn.data = b""
+        conn.work = error_answer(503, "")
+        self._context.writer.flush(conn)
+
+    def ask(self, now: float) -> float:
+        """The clock's question: end what is over its deadline. Returns when to ask again."""
+        return min([wire.expire(now) for wire in list(self.busy.values())], default=NEVER)
+
+    def cancel_all(self) -> None:
+        """Cancel every call that has not returned."""
+        self._context.cut = True
+        for call in list(self.running):
+            if call.task is not None:
+                call.task.cancel("cut by force")
+
+    def in_flight(self) -> list[InFlight]:
+        """The requests whose calls have not returned, or whose answers the client has not taken. Any thread."""
+        found = {call.request: call.conn for call in list(self.running)}
+        for conn in list(self._state.live):
+            if conn.request is not None:
+                found[conn.request] = conn
+        return [InFlight(one.method, one.uri, one.started, conn.peer) for one, conn in found.items()]
