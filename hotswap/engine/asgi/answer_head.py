@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = bytes((*range(9), *range(10, 32), 127))
 _WITHOUT_BODY = frozenset((204, 304))
-_REMEMBERED = 512  # names
+_REMEMBERED = 512  # names, and whole heads
+_MANY, _LONG = 16, 1024  # headers, and bytes, of the largest head that is remembered
 _NO_BYTES = "the value of response header {!r} must be bytes"
 
 _DATE, _SERVER, _LENGTH, _CODING, _CONNECTION = 1, 2, 4, 8, 16
@@ -36,6 +37,8 @@ _KINDS = {
 _kinds: dict[bytes, int] = {}  # header name as the application wrote it -> kind, 0 for one that means nothing here
 _prefixes: dict[bytes, bytes] = {}  # the same for those that mean nothing -> what stands before the value
 _statuses: dict[int, tuple[bytes, int]] = {}
+#: (status, *headers) as the application wrote them -> what was made of them: most answers repeat one.
+_known: dict[tuple[Any, ...] | None, tuple[int, bytes, int | None, bool, bool, int]] = {}
 
 
 class ServerLines:
@@ -85,9 +88,26 @@ class AnswerHead:
 
     def take(self, status: Any, headers: Iterable[Iterable[Any]]) -> None:
         """Take what the application says. Raises TypeError and ValueError, which name the header."""
-        line, self.code = _statuses.get(status) or _learn_status(status)
         if headers.__class__ is not list:
             headers = list(headers)
+        said = (status, *headers) if len(headers) <= _MANY else None
+        try:
+            known = _known.get(said)
+        except TypeError:  # a header is a list, or a name or value is no bytes
+            said = known = None
+        if known is not None:
+            self.code, self._text, self.length, self._closes, self._connected, self._named = known
+        else:
+            self._read(status, headers)
+            if said is not None and len(self._text) <= _LONG:
+                if len(_known) >= _REMEMBERED:
+                    _known.clear()
+                _known[said] = self.code, self._text, self.length, self._closes, self._connected, self._named
+        self.omit = self.code in _WITHOUT_BODY or self.code < 200 or self._request.method == "HEAD"
+
+    def _read(self, status: Any, headers: Any) -> None:
+        """The same for one that is not remembered."""
+        line, self.code = _statuses.get(status) or _learn_status(status)
         self._closes = self._connected = False
         self._named = 0  # which of the server's lines the application gives itself
         text, count = line, 0
@@ -103,7 +123,6 @@ class AnswerHead:
         if len(text.translate(None, _CONTROLS)) != len(text) - 2 * count:
             field_lines(headers)  # raises, and names the header
         self._text = text
-        self.omit = self.code in _WITHOUT_BODY or self.code < 200 or self._request.method == "HEAD"
 
     def _look_closer(self, name: Any, value: Any) -> bytes:
         """What stands before the value of a header that is special or new; b"" if it is not sent as it is written."""

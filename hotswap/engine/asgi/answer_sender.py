@@ -49,15 +49,22 @@ class AnswerSender(ClientWire):
         kind, phase = message["type"], self.phase
         if self.gone and phase != COMPLETE:
             await asyncio.sleep(0)  # or an endless answer to a client that has gone would block the loop
-        elif kind == "http.response.body" and HEAD <= phase <= BODY:
-            self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and phase == WAITING:
             self.head = head = AnswerHead(self.request, self._context.lines)
             self.fields = fields = message.get("headers", ())
             head.take(message["status"], fields)
-            self.has_trailers = message.get("trailers", False)
             self.phase = HEAD
+            if message.get("trailers"):
+                self.has_trailers = True
             self._context.send_soon(self)
+        elif kind == "http.response.body" and HEAD <= phase <= BODY:
+            data = message.get("body", b"")
+            if data.__class__ is not bytes:
+                data = bytes(data)
+            if phase == HEAD and not message.get("more_body") and not self.has_trailers:
+                self._send_whole(data)
+            else:
+                self._send_piece(data, more=message.get("more_body", False))
         else:
             await self._send_more(kind, message)
 
@@ -92,17 +99,33 @@ class AnswerSender(ClientWire):
             and self.settles()
         ):
             head.keep = False
-        return head.make(None if self.has_trailers else whole)
+        return head.make(whole)
 
-    def _send_body(self, body: Any, *, more: bool) -> None:
-        if body.__class__ is not bytes:
-            body = bytes(body)
+    def _send_whole(self, body: bytes) -> None:
+        """Head and body at once: most answers."""
+        head = self.head
+        size = len(body)
+        if head.length is not None and head.length != size and not head.omit:
+            self._check_length(size, more=False)
+        data = self._make_head(size)
+        self.phase = BODY
+        if head.omit:
+            self.write(data)
+        else:
+            self.sent = size
+            if size <= _JOIN:
+                self.write(data + body)
+            else:
+                self.write_parts(data, body)
+        self.complete(keep=head.keep)
+
+    def _send_piece(self, body: bytes, *, more: bool) -> None:
         head = self.head
         if head.length is not None and not head.omit:
             self._check_length(len(body), more=more)
         first = b""
         if self.phase == HEAD:
-            first = self._make_head(None if more else len(body))
+            first = self._make_head(None)
             self.phase = BODY
         if head.omit:
             body = b""

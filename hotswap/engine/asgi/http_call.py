@@ -203,7 +203,11 @@ class HttpCall(AnswerSender):
             context.answered(self)
         body = self.body
         keep = keep and not (self.disconnected and not conn.data)
-        self.part()
+        if out is None and self._writable is None:
+            self.gone = True  # as part() does
+            context.busy.pop(conn.fd, None)
+        else:
+            self.part()
         if self._arrived is not None:
             self._arrived.set()
         if out is not None:
