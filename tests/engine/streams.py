@@ -28,7 +28,7 @@ REFUSED = "refused"
 
 _READ = 8192
 PIECE = 4096  #: the largest piece that the engine reads in one go whatever it waits for
-_GOOD = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[^\r\n]+\r\n)*?Content-Length: 0\r\n(?:[^\r\n]+\r\n)*\r\n")
+_GOOD = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[^\r\n]+\r\n)*?Content-Length: 0\r\n(?:[^\r\n]+\r\n)*\r\n", re.IGNORECASE)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BAD = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r\n]+\r\n(?:[^\r\n]+\r\n)*\r\n.*?(?:<p>(.*)</p>\n)?", re.DOTALL)
 

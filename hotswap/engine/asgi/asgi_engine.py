@@ -75,7 +75,7 @@ class AsgiEngine:
             shakes = Handshakes(table, writer, ServerTls(tls, ragged=options.suppress_ragged_eofs))
             steps[HANDSHAKE] = lambda conn, _mask: shakes.step(conn)
             welcome = shakes.welcome
-        heads = ScopeReader(options, limits, root_path=options.asgi.root_path)
+        heads = ScopeReader(options, limits, root_path=options.asgi.root_path, websockets=False)
         proxied = heads if options.proxy_protocol == "off" else ProxiedReader(options, heads)
         reader: Reader = RequestReader(table, idle, proxied, unread)
         if options.health_path:
