@@ -75,15 +75,21 @@ class CallContext:
         self.running: set[RunningCall] = set()
         self.cut = False  # calls are cancelled
         self._heads: list[HeadHolder] = []
+        self._are_heads_due = False
 
     def send_soon(self, sender: HeadHolder) -> None:
         """The application has begun its answer: send the head alone if no body follows at once."""
         self._heads.append(sender)
-        if len(self._heads) == 1:
+        self.expect_heads()
+
+    def expect_heads(self) -> None:
+        """Look soon whether there are such answers. Behind new tasks it costs no round of the loop of its own."""
+        if not self._are_heads_due:
+            self._are_heads_due = True
             self.state.soon(self._send_heads)
 
     def _send_heads(self) -> None:
-        heads, self._heads = self._heads, []
+        heads, self._heads, self._are_heads_due = self._heads, [], False
         for sender in heads:
             sender.send_head()
 

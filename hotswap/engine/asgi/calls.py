@@ -22,6 +22,7 @@ class Calls:
         self._context = context
         self._state = context.state
         self.busy, self.running = context.busy, context.running
+        self.has_begun = False  # in this turn of the loop
 
     def begin(self, conn: Connection, request: AsgiRequest) -> None:
         """Call the application: a request has been read. The caller owned the connection. Raises Refusal, and then the
@@ -39,6 +40,12 @@ class Calls:
         self.busy[conn.fd] = call
         self.running.add(call)
         call.task = state.loop.create_task(call.run())
+        self.has_begun = True
+
+    def expect_heads(self) -> None:
+        """Behind the tasks that have begun: send those heads alone that no body has followed."""
+        self.has_begun = False
+        self._context.expect_heads()
 
     def _turn_away(self, conn: Connection) -> None:
         self._state.log.warning("Exceeded concurrency limit.")

@@ -244,10 +244,17 @@ class ClientWire:
     def part(self) -> None:
         """The connection is not this request's any more. Who waits to write goes on, into nothing."""
         self.gone = True
-        self._context.busy.pop(self.conn.fd, None)
+        self.leave_busy()
         self._out, self._buffered, self.write_by = None, 0, NEVER
         if self._writable is not None:
             self._writable.set()
+
+    def leave_busy(self) -> None:
+        """Let the loop's events go to whoever has the connection next."""
+        busy, fd = self._context.busy, self.conn.fd
+        found = busy.pop(fd, None)
+        if found is not None and found is not self:
+            busy[fd] = found  # ours was closed by its number, by the application, and another one has got that
 
     def expire(self, now: float) -> float:
         """End it if its deadline has passed; returns the next one."""

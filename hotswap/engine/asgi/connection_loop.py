@@ -86,6 +86,7 @@ class ConnectionLoop:
         self._scopes = scopes
         self._read = reader.read
         self._begin = calls.begin
+        self._calls = calls
         self._steps = steps
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -97,7 +98,7 @@ class ConnectionLoop:
         self.turn()
 
     def end(self) -> None:
-        """Serve no more. On the loop's thread."""
+        """Serve no more, whatever comes. It may be called again."""
         if self._timer is not None:
             self._timer.cancel()
         self._state.loop.remove_reader(self._fd)
@@ -106,6 +107,7 @@ class ConnectionLoop:
         """Serve what has something to say, what is ready, and what is due."""
         state, ready = self._state, self._ready
         if state.stopped:
+            self.end()  # what it would look at stays ready, and would be told of again at once
             return
         state.is_due = False
         state.now = now = monotonic()
@@ -114,6 +116,8 @@ class ConnectionLoop:
         # Those that were ready before; what becomes ready meanwhile has the next turn.
         for _ in range(len(ready)):
             self._handle(ready.popleft(), 0)
+        if self._calls.has_begun:
+            self._calls.expect_heads()
         if now >= state.next_tick:
             self._deadlines.tick(now)
         if state.next_tick != self._timer_at:

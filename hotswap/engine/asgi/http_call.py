@@ -205,7 +205,7 @@ class HttpCall(AnswerSender):
         keep = keep and not (self.disconnected and not conn.data)
         if out is None and self._writable is None:
             self.gone = True  # as part() does
-            context.busy.pop(conn.fd, None)
+            self.leave_busy()
         else:
             self.part()
         if self._arrived is not None:
@@ -259,4 +259,7 @@ class HttpCall(AnswerSender):
         self.head = AnswerHead(self.request, self._context.lines)
         self.head.code = 500
         self.write(page(500, close=not keep, omit_body=self.request.method == "HEAD"))
-        self.complete(keep=keep)
+        if self.gone:
+            self._context.state.counters.unanswered += 1
+        else:
+            self.complete(keep=keep)
