@@ -118,7 +118,7 @@ class HandoverEngine:
         """The listeners are closed for good, by `close`, and before that those emptied that no other process has.
 
         When the server stops that is all of them, again: a connection that came since it began would be reset. One that
-        comes between the last look and the close(2) is.
+        comes between the last look and the close(2) is, where clients are still let in (`system/no_new_clients.py`).
         """
         if self._drains:
             for service in self._services.values():

@@ -23,11 +23,13 @@ class HandoffError(HotswapError):
 
 
 class PassedListener(NamedTuple):
-    """One listener: the key it is known by, its descriptor, and the identity of its unix path ("" if it has none)."""
+    """One listener: the key it is known by, its descriptor, the identity of its unix path ("" if it has none), and
+    whether this server has bound it; False from a predecessor that does not tell."""
 
     key: str
     fd: int
     identity: str = ""
+    ours: bool = False
 
 
 class Handoff(NamedTuple):
@@ -137,8 +139,7 @@ class Handoff(NamedTuple):
             ((int, float), (self.boot_timeout, self.began)),
             ((str,), (text for item in listeners for text in (item.key, item.identity))),
             ((str,), (self.directory, self.watched_path, self.watched_state)),
-            ((bool,), (self.nohup,)),
-            ((bool,), (self.takes_flag,)),
+            ((bool,), (self.nohup, self.takes_flag, *(item.ours for item in listeners))),
             ((str, type(None)), self.environment_before.values()),
             ((str,), self.tried),
             ((Mapping,), (self.serves,)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from hotswap.restart.handoff import Handoff, PassedListener
+from hotswap.restart.handoff import Handoff
 from hotswap.system.descriptors import move_fd
 from hotswap.system.fork_guard import no_fork, withhold
 from hotswap.system.listeners import FIRST_FD
@@ -56,8 +56,7 @@ class SecondChance:
         copies, handoff = dict(self._copies), self._handoff
         self._copies.clear()
         listeners = tuple(
-            PassedListener(item.key, move_fd(copies[item.fd], FIRST_FD + index), item.identity)
-            for index, item in enumerate(handoff.listeners)
+            item._replace(fd=move_fd(copies[item.fd], FIRST_FD + index)) for index, item in enumerate(handoff.listeners)
         )
         return handoff._replace(
             listeners=listeners,

@@ -62,6 +62,11 @@ class StarterLink:
     def exists(self) -> bool:
         return self._sock is not None
 
+    @property
+    def has_told_all(self) -> bool:
+        """Whether the starter gets to know all that it was told, even if this process dies now."""
+        return not self._unsent
+
     def is_gone(self) -> bool:
         """Whether there was a starter, and it has ended."""
         if self._sock is None:

@@ -80,7 +80,9 @@ class SuccessorStart:
         return Handoff(
             generation=generation,
             predecessor=os.getpid(),
-            listeners=tuple(PassedListener(each.key, each.fileno(), each.identity) for each in self._context.listeners),
+            listeners=tuple(
+                PassedListener(each.key, each.fileno(), each.identity, each.ours) for each in self._context.listeners
+            ),
             exchange_send=self._context.exchange.send_fd,
             exchange_receive=self._context.exchange.receive_fd,
             ready=pipes.ready_write,

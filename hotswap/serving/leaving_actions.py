@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Collection
 from typing import TypeVar
@@ -166,9 +167,18 @@ class LeavingActions:
         self.attempt(self._restarter.stop_orphans)
         self._say_draining()
         self.attempt(self._runner.drain)
+        if self.attempt(self._is_alone):
+            self.attempt(self._resources.listeners.admit_no_more)
         # Before the callbacks: a slow one must not make clients hang that connect meanwhile.
         self.attempt(self._release_listeners)
         self._tell_program("draining")
+
+    def _is_alone(self) -> bool:
+        """Whether no process may serve with these listeners, even if this one dies while it drains. A starter starts
+        none any more: it has been told of the new state."""
+        views = self._resources.board.everyone()
+        others = any(view.role == "server" and view.pid != os.getpid() for view in views)
+        return not (others or self._restarter.lives()) and self._resources.plan.process.link.has_told_all
 
     def _bow_out(self) -> None:
         self.lame_duck.bow_out()

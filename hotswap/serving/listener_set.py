@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from hotswap.system.listeners import Listener
+from hotswap.system.no_new_clients import admit_no_more
 
 
 class ListenerSet:
@@ -42,6 +43,15 @@ class ListenerSet:
         for listener in self.all:
             if listener.key not in self._elsewhere:
                 listener.remove_path()
+
+    def admit_no_more(self) -> None:
+        """The server stops, and no other generation is left: let no client in any more, until they are closed.
+
+        Not where another program has a listener too, such as systemd, which starts the server anew for such clients.
+        """
+        for listener in self.all:
+            if listener.ours:
+                admit_no_more(listener.sock)
 
     def close(self) -> None:
         """Close, never shut down: other processes have the same sockets."""

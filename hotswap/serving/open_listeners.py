@@ -130,7 +130,7 @@ def _take_over(item: PassedListener, address: Address, cfg: Config) -> Listener:
     No new client finds the old one. Its connections move here as ever, because they are known by the address; and the
     predecessor empties its queue when it leaves.
     """
-    listener = listeners.adopt(item.fd, item.key, address, item.identity, backlog=cfg.backlog)
+    listener = listeners.adopt(item.fd, item.key, address, item.identity, backlog=cfg.backlog, ours=item.ours)
     if listener.why_unreachable():
         with contextlib.suppress(BindError):
             anew = _bind(item.key, address, cfg)

@@ -34,19 +34,23 @@ class Listener:
     bound: as the kernel names it, "127.0.0.1:43117", "[::1]:80", "unix:/path", "unix:@name".
     sock: non-blocking and close-on-exec; another object after `place` moved it.
     identity: "device:inode" of a unix socket's file if this server made it, else "": then it must not remove the file.
+    ours: this server has bound it, so no process but its own has it; not one that was passed to it from outside.
 
     Thread: the methods are for the main thread; any thread may accept from `sock`. Raises: `backlog` raises OSError
     once the socket is closed; no other method raises.
     """
 
-    __slots__ = ("_path", "address", "bound", "identity", "key", "sock")
+    __slots__ = ("_path", "address", "bound", "identity", "key", "ours", "sock")
 
-    def __init__(self, key: str, address: Address, sock: socket.socket, identity: str = "") -> None:
+    def __init__(
+        self, key: str, address: Address, sock: socket.socket, identity: str = "", *, ours: bool = False
+    ) -> None:
         self.key = key
         self.address = address
         self.sock = sock
         self.bound = bound_text(sock)
         self.identity = identity
+        self.ours = ours
         # Absolute, because the application may change the directory before the path is removed.
         self._path = os.path.abspath(self.bound.removeprefix("unix:")) if identity else ""
 
@@ -112,11 +116,14 @@ def bind(
     return _bind_tcp(address, key, backlog, v6only)
 
 
-def adopt(fd: int, key: str, address: Address, identity: str = "", *, backlog: int | None = None) -> Listener:
+def adopt(
+    fd: int, key: str, address: Address, identity: str = "", *, backlog: int | None = None, ours: bool = False
+) -> Listener:
     """Return the listener for a descriptor that was passed to this process, and own it from then on.
 
-    identity: `Listener.identity` in the process that bound it. backlog: a new one for listen(2), None keeps the old
-    one. Raises BindError if it is not a listening stream socket of TCP or unix. Whatever is raised, `fd` stays open.
+    identity, ours: as the listener has them in the process that passed it. backlog: a new one for listen(2), None keeps
+    the old one. Raises BindError if it is not a listening stream socket of TCP or unix. Whatever is raised, `fd` stays
+    open.
     """
     fault = why_not_listening(fd)
     if fault:
@@ -127,7 +134,7 @@ def adopt(fd: int, key: str, address: Address, identity: str = "", *, backlog: i
         _prepare(sock)
         if backlog is not None:
             sock.listen(backlog)
-        return Listener(key, address, sock, identity)
+        return Listener(key, address, sock, identity, ours=ours)
     except BaseException:
         sock.detach()
         raise
@@ -200,7 +207,7 @@ def _bind_tcp(address: Address, key: str, backlog: int, v6only: bool | None) -> 
         if error.errno == errno.EADDRINUSE:
             raise tcp_in_use(address, family, name[0], name[1]) from error
         raise tcp_error(address, error) from error
-    return Listener(key, address, sock)
+    return Listener(key, address, sock, ours=True)
 
 
 def _resolve(address: Address) -> tuple[int, _Name]:
@@ -235,4 +242,4 @@ def _bind_unix(address: Address, key: str, backlog: int, mode: int, owner: tuple
         if error.errno == errno.EADDRINUSE:
             raise unix_in_use(address) from error
         raise unix_error(address, error) from error
-    return Listener(key, address, sock, identity)
+    return Listener(key, address, sock, identity, ours=True)

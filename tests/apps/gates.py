@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
+from typing import Any
 
 import hotswap
 from tests.apps.early import gate as gate
@@ -95,3 +97,15 @@ def after_serve() -> None:
     """When serve() has returned."""
     gate("after serve")
     print("the end", flush=True)
+
+
+def closing() -> None:
+    """Where a listener is closed, in the server process and in workers, when there is a file "armed"."""
+    server, close = os.getpid(), socket.socket.close
+
+    def closes(sock: Any) -> None:
+        if sock.fileno() >= 0 and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and os.path.exists("armed"):
+            gate(f"close in the {'server process' if os.getpid() == server else 'worker'}")
+        close(sock)
+
+    socket.socket.close = closes  # type: ignore[method-assign, assignment]
