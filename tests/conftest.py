@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -22,6 +23,12 @@ _PROGRAMS = pytest.StashKey[list[Program]]()
 @pytest.fixture(scope="session", autouse=True)
 def _orphans_are_ours() -> None:
     adopt_orphans()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hang_ups_end() -> None:
+    """Under nohup SIGHUP is ignored, which every program under test would inherit."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

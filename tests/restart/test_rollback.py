@@ -29,6 +29,7 @@ def test_under_load(program: Program, number: int) -> None:
     program.start(probation=LONG, workers=number, pidfile=str(path), below="sayings.ways_back")
     before = workers(program)
     with Traffic(program.address, CLIENTS, seconds=60, pauses=PAUSES) as traffic:
+        eventually(lambda: "1" in traffic.snapshot().versions, "version 1 answers")
         for generation in (2, 3):
             program.deploy(version=str(generation))
             mark = program.mark()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 
 import pytest
 
 from tests.asking import connect, read_answer, request
 from tests.commanding import hotswap
+from tests.eventually import eventually
 from tests.harness import READY, Program
 from tests.processes import alive
 from tests.restart.gates import open_gate, wait_at
@@ -46,6 +48,11 @@ def test_a_worker_serves(program: Program) -> None:
     assert not program.alive()
 
 
+def has_answered(traffic: Traffic, version: str) -> bool:
+    """Whether a client has had an answer of that version."""
+    return version in traffic.snapshot().versions
+
+
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_no_request_is_lost(program: Program, kind: str) -> None:
     """Two new workers under load: a client that connects is answered by the one or by the other."""
@@ -56,11 +63,14 @@ def test_no_request_is_lost(program: Program, kind: str) -> None:
         start(program)
     identity = path.stat().st_ino if kind == "unix" else 0
     with Traffic(program.address, {"one-shot": 4, "pipelining": 1}, seconds=30) as traffic:
-        for number in ("2", "3"):
+        for before, number in (("1", "2"), ("2", "3")):
+            # By now or never: once the old worker has left, no client gets an answer of its version.
+            eventually(functools.partial(has_answered, traffic, before), f"version {before} answers")
             program.deploy(version=number)
             hup(program)
             # Its old worker did not make the path, so it must not remove it.
             assert kind == "tcp" or path.stat().st_ino == identity
+        eventually(functools.partial(has_answered, traffic, "3"), "version 3 answers")
     result = traffic.result()
     assert result.failures == {}, result
     assert list(result.versions) == ["1", "2", "3"]
