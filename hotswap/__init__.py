@@ -1,4 +1,4 @@
-"""hotswap serves a WSGI application and replaces it with its next version without one client noticing.
+"""hotswap serves a WSGI or ASGI application and replaces it with its next version without one client noticing.
 
     import hotswap
     hotswap.serve(app, "0.0.0.0:4242")

@@ -62,9 +62,9 @@ def _without_own_frames() -> Iterator[None]:
 
 
 class Server:
-    """A WSGI application on one or several addresses, replaced by its next version on SIGHUP.
+    """A WSGI or ASGI application on one or several addresses, replaced by its next version on SIGHUP.
 
-    `app` is a WSGI callable, a mapping of address to WSGI callable, or an ASGI callable, which forked workers serve.
+    `app` is a WSGI or an ASGI callable, or a mapping of address to such callables, all of one kind.
     `address` is `host:port`, `[v6]:port`, `:port`, `unix:/path`, `unix:@abstract`, `fd://N`, or a sequence of these;
     default a Flask application's SERVER_NAME, else `127.0.0.1:5000`. Keywords are gunicorn's settings, hotswap's own
     and the arguments of Flask's `app.run()`.
@@ -83,7 +83,7 @@ class Server:
         return server
 
     def _set_up(self, cfg: Config, app: Any) -> None:
-        self._worker_class = classes.settle(cfg, app)
+        self._worker_class = classes.settle(cfg)
         check(cfg)
         classes.must_fit(app, cfg, self._worker_class)
         self.cfg = cfg
@@ -428,9 +428,9 @@ class Server:
 
 
 def serve(app: Any, address: mapping.Address = None, **settings: Unpack[Settings]) -> How:
-    """Serve a WSGI application until told to stop, and replace it with its next version on every SIGHUP.
+    """Serve a WSGI or ASGI application until told to stop, and replace it with its next version on every SIGHUP.
 
-    `app` is a WSGI callable, a mapping of address to WSGI callable, or an ASGI callable, which forked workers serve.
+    `app` is a WSGI or an ASGI callable, or a mapping of address to such callables, all of one kind.
     `address` is `host:port`, `[v6]:port`, `:port`, `unix:/path`, `unix:@abstract`, `fd://N`, or a sequence of these;
     default a Flask application's SERVER_NAME, else `127.0.0.1:5000`. Keywords are gunicorn's settings, hotswap's own
     and the arguments of Flask's `app.run()`: `host=`, `port=`, `debug=`.

@@ -60,7 +60,7 @@ def run(arguments: Sequence[str], command: ServeCommand) -> int:
         return serve_application(cfg, Deferred(load_named))
     application = load_named()
     if only_looking:
-        classes.must_fit(application, cfg, classes.settle(cfg, application))
+        classes.must_fit(application, cfg, classes.settle(cfg))
         return 0
     return serve_application(cfg, application)
 

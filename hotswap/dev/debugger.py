@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 def wrapped(apps: Mapping[str, WSGIApp], cfg: Config, log: Log) -> Mapping[str, WSGIApp]:
-    """Return the applications inside the debugger if `cfg` asks for it and all are WSGI, else as they are. The log gets
-    the PIN.
+    """Return the applications inside the debugger if `cfg` asks for it and all are WSGI, else as they are, and the log
+    says why. The log gets the PIN.
 
     An application that several listeners share gets one debugger: a debugger keeps the frames of the tracebacks it
     made.
     """
-    if not cfg.use_debugger or any(interface_of(app).is_asgi for app in apps.values()):
+    if not cfg.use_debugger:
+        return apps
+    if any(interface_of(app).is_asgi for app in apps.values()):
+        log.info("no debugger in the browser: werkzeug's is for WSGI; Starlette and FastAPI show tracebacks themselves")
         return apps
     from werkzeug.debug import DebuggedApplication
 

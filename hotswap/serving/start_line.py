@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gunicorn
 
+from hotswap.apps.interface import interface_of
+from hotswap.apps.mapping import Deferred
 from hotswap.scoreboard import Deployment
 from hotswap.serving.plan import Plan
 
 
 def start_line(plan: Plan, deployed: Deployment) -> str:
-    """Return the sentence: version, addresses, mode, threads or workers, directory.
+    """Return the sentence: version, addresses, mode, threads, event loops or workers, directory.
 
     A directory that is reached by a link is named by the link, and what the link leads to now stands behind it. Where
     there is a health path, a route of the application's there is not reached.
@@ -24,13 +26,15 @@ def _health(plan: Plan) -> str:
 
 
 def _mode(plan: Plan) -> str:
-    threads = _number(plan.cfg.threads, "thread")
+    app = next(iter(plan.apps.values()))
+    threads = "an event loop" if interface_of(app).is_asgi else f"up to {_number(plan.cfg.threads, 'thread')}"
     if not plan.options.workers:
-        return f"up to {threads} in this process"
+        return f"{threads} in this process"
     workers = _number(plan.options.workers, "worker")
-    if plan.worker_class is None:
-        return f"{workers} with up to {threads} each"
-    return f"{workers} of class {plan.worker_class.__qualname__}"
+    if plan.worker_class is not None:
+        return f"{workers} of class {plan.worker_class.__qualname__}"
+    # What they load themselves is not known yet.
+    return workers if isinstance(app, Deferred) else f"{workers} with {threads} each"
 
 
 def _number(count: int, noun: str) -> str:

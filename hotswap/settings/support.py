@@ -78,7 +78,7 @@ PROCESSES = {
     "asgi_lifespan": _different(
         "also as --lifespan and lifespan=, uvicorn's names; startup is a part of loading: boot_timeout limits it"
     ),
-    "asgi_disconnect_grace_period": _with("an ASGI worker"),
+    "asgi_disconnect_grace_period": _with("gunicorn's asgi worker"),
     "websocket_max_message_size": _with("an ASGI worker"),
     "http_parser": _different(
         "auto: gunicorn_h1c (hotswap[fast]) behind checks of our own, else our parser; python: gunicorn's"

@@ -7,7 +7,9 @@ from typing import Any
 from hotswap.apps import mapping
 from hotswap.engine.http1.head_parser import CHOSEN
 from hotswap.gunicorn_compat.views import WorkerView
+from hotswap.settings.options import EngineOptions
 from hotswap.workers.context import ServerContext
+from hotswap.workers.engines import import_for
 from hotswap.workers.foreign import classes
 from hotswap.workers.runner import Runner
 from hotswap.workers.single import Single
@@ -35,6 +37,8 @@ def cluster(context: ServerContext) -> Runner:
 
     if context.worker_class is None:
         _name_parser(context)
+        # One that workers load themselves is not known yet.
+        import_for(next(iter(context.apps.values())), EngineOptions.from_config(context.cfg))
         return Cluster(context, Worker)
     _make_known(context.worker_class, context)
     return Cluster(context, wrapped(context.worker_class), SignalHandle)

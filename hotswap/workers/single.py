@@ -1,16 +1,17 @@
-"""Single mode: the engine's threads in this very process."""
+"""Single mode: the engine in this very process."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
 
-from hotswap.engine import EngineHost, WsgiEngine
+from hotswap.engine import EngineHost
 from hotswap.gunicorn_compat.views import WorkerView
 from hotswap.handover.engine_node import HandoverEngine
 from hotswap.handover.peers import Peers
 from hotswap.settings.options import EngineOptions
 from hotswap.workers.context import ServerContext
+from hotswap.workers.engines import make_engine
 from hotswap.workers.services import services_of
 
 
@@ -21,9 +22,9 @@ class Single(HandoverEngine):
     """
 
     def __init__(self, context: ServerContext, worker: WorkerView) -> None:
-        services = services_of(context.listeners, context.apps)
+        services = services_of(context.listeners, context.load())
         host = EngineHost(context.log, context.changed, hook_worker=worker, counters=worker.counters)
-        engine = WsgiEngine(services, EngineOptions.from_config(context.cfg), host)
+        engine = make_engine(services, EngineOptions.from_config(context.cfg), host)
         peers = Peers(context.exchange, context.board.receiving, context.loop.call_later)
         super().__init__(engine, services, peers)
         self._log = context.log

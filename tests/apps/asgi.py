@@ -1,14 +1,18 @@
-"""The ASGI application of the tests: tests/apps/plain.py's routes, as far as they are needed, and a lifespan."""
+"""The ASGI application of the tests: tests/apps/plain.py's routes and constants, but for ABOVE, and a lifespan."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import hotswap
+from tests.apps import plain
+from tests.apps.early import gate
 from tests.apps.plain import take
 from tests.apps.startups import Chosen
 
@@ -16,7 +20,9 @@ VERSION = "1"
 ADDRESS: Any = "127.0.0.1:0"
 SETTINGS: dict[str, Any] = {}
 BELOW: Any = []
+LAST: Any = []
 
+plain.VERSION = VERSION
 take(BELOW)
 
 Message = dict[str, Any]
@@ -42,6 +48,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
     say("startup in", os.getpid())
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    await Chosen.shutdown()
     say("shutdown in", os.getpid())
     await send({"type": "lifespan.shutdown.complete"})
 
@@ -65,20 +72,30 @@ async def echo(websocket: bool, receive: Receive, send: Send) -> None:
     say("websocket closed by", message.get("code"))
 
 
-async def answer(path: str, receive: Receive) -> bytes:
-    """What a path is answered with."""
-    name, _, rest = path.strip("/").partition("/")
+async def answer(scope: Message, receive: Receive) -> tuple[int, Iterator[bytes]]:
+    """The status, and the pieces of the body."""
+    name, _, rest = unquote(scope["path"]).strip("/").partition("/")
     if name == "slow":
         say("slow", rest, "began")
         await asyncio.sleep(float(rest))
-        return f"waited {rest} ".encode()
-    if name == "fail":
-        raise RuntimeError(f"asked to fail: {rest}")
+        return 200, iter([f"waited {rest} {plain.who()}".encode()])
+    if name == "blocks":
+        # What no application should do: nothing else of this process is served meanwhile.
+        gate(rest)
+        return 200, iter([f"blocked {rest} {plain.who()}".encode()])
     if name == "upload":
-        return hashlib.sha256(await body_of(receive)).hexdigest().encode()
-    plain = {"pid": str(os.getpid()), "version": VERSION}
-    who = f"{rest} version={VERSION} generation={hotswap.generation} pid={os.getpid()}\n"
-    return plain.get(name, who).encode()
+        return 200, iter([hashlib.sha256(await body_of(receive)).hexdigest().encode()])
+    if name == "told":
+        told = scope["state"]["draining"]
+        say("waits until told")
+        await told.wait()
+        return 200, iter([f"told {plain.who()}".encode()])
+    if name not in plain.ROUTES:
+        return 404, iter([b"no such route\n"])
+    environ = {"QUERY_STRING": scope["query_string"].decode(), "wsgi.input": io.BytesIO()}
+    environ["REMOTE_ADDR"] = (scope.get("client") or ["", 0])[0]
+    pieces = plain.ROUTES[name](environ, rest)
+    return 200, pieces if name == "stream" else iter([await asyncio.to_thread(b"".join, pieces)])
 
 
 async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -89,17 +106,22 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await echo(True, receive, send)
         return
-    body = await answer(scope["path"], receive)
-    headers = {
-        b"content-type": b"text/plain",
-        b"content-length": str(len(body)).encode(),
-        b"x-version": VERSION.encode(),
-        b"x-generation": str(hotswap.generation).encode(),
-        b"x-pid": str(os.getpid()).encode(),
-    }
-    await send({"type": "http.response.start", "status": 200, "headers": list(headers.items())})
-    await send({"type": "http.response.body", "body": body})
+    status, pieces = await answer(scope, receive)
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"x-version", VERSION.encode()),
+        (b"x-generation", str(hotswap.generation).encode()),
+        (b"x-pid", str(os.getpid()).encode()),
+    ]
+    if not scope["path"].startswith("/stream/"):
+        pieces = iter([whole := b"".join(pieces)])
+        headers.append((b"content-length", str(len(whole)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body"})
 
 
 if __name__ == "__main__":
     say("serve() returned", hotswap.serve(app, ADDRESS, **SETTINGS))
+    take(LAST)

@@ -57,6 +57,16 @@ def begins_slowly(_worker: Any) -> None:
     print("begun", flush=True)
 
 
+def says_begin(_worker: Any) -> None:
+    """post_worker_init."""
+    print("begin", flush=True)
+
+
+def says_end(_arbiter: Any, _worker: Any) -> None:
+    """worker_exit."""
+    print("end", flush=True)
+
+
 def second_waits_for_go(worker: Any) -> None:
     """post_worker_init: the worker that is forked second waits until there is a file "go"."""
     while worker.age == 2 and not os.path.exists("go"):

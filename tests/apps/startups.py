@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import signal
 from collections.abc import Awaitable, Callable
 
 from tests.apps import last_words
@@ -59,12 +60,37 @@ async def leaves_at_once() -> None:
     last_words.leaves_at_once()
 
 
+async def hangs() -> None:
+    """For ever."""
+    await asyncio.Event().wait()
+
+
+async def sets_a_handler() -> None:
+    """Of Python's own, which it refuses beside the main thread."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+async def adds_a_handler() -> None:
+    """Of the loop's, which says what it hears."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _hears)
+
+
+def _hears() -> None:
+    os.write(1, f"{os.getpid()} hears SIGTERM in its loop: {asyncio.get_running_loop().is_running()}\n".encode())
+
+
 class Chosen:
     """What asgi.py awaits."""
 
     startup: Callable[[], Awaitable[None]] = succeeds
+    shutdown: Callable[[], Awaitable[None]] = succeeds
 
 
 def choose(name: str) -> None:
     """From now on it is that one."""
     Chosen.startup = staticmethod(globals()[name])
+
+
+def choose_shutdown(name: str) -> None:
+    """The same for the shutdown."""
+    Chosen.shutdown = staticmethod(globals()[name])

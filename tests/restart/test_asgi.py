@@ -19,9 +19,16 @@ from tests.harness import Program
 from tests.processes import alive, arguments
 from tests.restart.clusters import workers
 from tests.restart.test_broken_deploys import restart
-from tests.restart.worker_classes import UVICORN, start
+from tests.restart.worker_classes import ENGINE, UVICORN
+from tests.restart.worker_classes import start as start_class
 
-ASGI_CLASSES = ["asgi", UVICORN]
+GUNICORNS = ["asgi", UVICORN]
+ASGI_CLASSES = [ENGINE, *GUNICORNS]
+
+
+def start(program: Program, worker_class: str, **settings: Any) -> Program:
+    """Starts the ASGI program, with workers of this class."""
+    return start_class(program, worker_class, app="asgi", **settings)
 
 
 def run(program: Program, *options: str, app: str = "asgi", ready: bool = True) -> Program:
@@ -160,7 +167,6 @@ def test_what_frameworks_make() -> None:
 @pytest.mark.parametrize(
     ("app", "settings", "says"),
     [
-        (asgi, {"worker_class": "hotswap"}, "leave worker_class out, or say -k asgi"),
         (asgi, {"worker_class": "gthread"}, "serves WSGI: leave worker_class out, or say -k asgi"),
         (Asgi(), {"worker_class": "sync", "workers": 2}, "Asgi object is an ASGI application"),
         (wsgi, {"worker_class": "asgi"}, "serves ASGI: leave worker_class out, or wrap it (asgiref.wsgi.WsgiToAsgi)"),
@@ -172,6 +178,14 @@ def test_the_wrong_worker_is_an_error(app: Any, settings: dict[str, Any], says: 
     with pytest.raises(UsageError) as found:
         Server(app, "127.0.0.1:0", **settings)
     assert says in str(found.value)
+
+
+def test_one_server_serves_one_kind() -> None:
+    """Several applications at several addresses are all WSGI, or all ASGI."""
+    with pytest.raises(UsageError) as found:
+        Server({"127.0.0.1:0": asgi, "localhost:0": wsgi})
+    assert "test_asgi.asgi is an ASGI application, " in str(found.value)
+    assert "test_asgi.wsgi a WSGI application, and one server serves one kind: wrap the latter" in str(found.value)
 
 
 def test_where_there_is_no_epoll() -> None:
@@ -189,32 +203,54 @@ def test_one_that_nobody_can_tell_is_wsgi_unless_told() -> None:
 # What is served.
 
 
-@pytest.mark.parametrize("options", [[], ["-w", "2"], ["-k", UVICORN]])
-def test_hotswap_run_sees_it(program: Program, options: list[str]) -> None:
-    """gunicorn's asgi worker, one of them, unless told otherwise; and over a restart."""
+SERVED = {
+    "single": ([], 0, ""),
+    "workers": (["-w", "2"], 2, ""),
+    "no preload": (["-w", "2", "--no-preload"], 2, ""),
+    "gunicorn's": (["-k", "asgi"], 1, "gunicorn/asgi"),
+    "uvicorn's": (["-k", UVICORN], 1, "uvicorn"),
+}
+
+
+@pytest.mark.parametrize("case", SERVED)
+def test_hotswap_run_sees_it(program: Program, case: str) -> None:
+    """hotswap's own engine, in one process, unless told otherwise; and over a restart."""
+    options, number, server = SERVED[case]
     run(program, *options)
-    assert len(workers(program)) == (2 if "-w" in options else 1)
-    assert program.get("/version").headers["server"] == ("uvicorn" if UVICORN in options else "gunicorn/asgi")
+    assert len(workers(program)) == number
+    if server:
+        assert program.get("/version").headers["server"] == server
     program.restart()
     assert program.get("/version").status == 200
+    assert len(program.wait_for(r"(?s)startup in \d+\n.*startup in \d+\n")[0]) > 0
     program.stop()
 
 
 def test_serve_sees_it(program: Program) -> None:
-    """`hotswap.serve(asgi_app)`, in a process that says so in its title."""
+    """`hotswap.serve(asgi_app)`, in this very process, where nothing is forked."""
     program.start(app="asgi")
+    assert workers(program) == []
+    assert program.get("/pid").body == str(program.pid).encode()
+    program.wait_for(r"for http://127\.0\.0\.1:\d+: an event loop in this process, in /")
+    status = hotswap(program, "status")
+    assert str(program.pid) in status.stdout, status.stdout
+    assert program.stop() == 0
+
+
+def test_serve_with_gunicorns(program: Program) -> None:
+    """By its name, in a process that says so in its title."""
+    program.start(app="asgi", worker_class="asgi")
     (worker,) = workers(program)
     assert program.get("/pid").body == str(worker).encode()
     assert "[serving] worker 1" in " ".join(arguments(worker))
     program.wait_for("gunicorn's class ASGIWorker: 1 of them")
-    status = hotswap(program, "status")
-    assert str(worker) in status.stdout, status.stdout
     assert program.stop() == 0
 
 
-def test_asgi_2(program: Program) -> None:
-    """Called twice, which gunicorn's worker does not."""
-    program.start(app="asgi2", asgi_lifespan="off")
+@pytest.mark.parametrize("settings", [{}, {"workers": 1}, {"worker_class": "asgi", "asgi_lifespan": "off"}])
+def test_asgi_2(program: Program, settings: dict[str, Any]) -> None:
+    """Called twice, which no server does any more."""
+    program.start(app="asgi2", **settings)
     assert program.get("/").body == b"two calls"
     assert program.stop() == 0
 
@@ -222,7 +258,6 @@ def test_asgi_2(program: Program) -> None:
 @pytest.mark.parametrize(
     ("options", "app", "says"),
     [
-        (["-w", "2", "--no-preload"], "asgi", "is an ASGI application, and worker_class = 'hotswap', the default"),
         (["-k", "asgi", "--no-preload"], "plain", r"is a WSGI application, and worker_class = 'asgi'"),
         (["-k", "gthread"], "asgi", r"worker_class = 'gthread' \(command line\) serves WSGI"),
         (["--check-config", "-k", "gthread"], "asgi", r"worker_class = 'gthread' \(command line\) serves WSGI"),
@@ -264,7 +299,7 @@ def test_a_startup_that_fails_fails_the_restart(program: Program, worker_class: 
     program.deploy(below=("startups.choose", "fails"))
     command = restart(program)
     assert command.returncode == 1
-    assert "startup failed (ASGI lifespan)" in command.stderr
+    assert "the startup of the application failed (ASGI lifespan)" in command.stderr
     assert "no database" in command.stderr
     assert workers(program) == before
     assert program.get("/version").body == b"1"
@@ -306,7 +341,7 @@ def test_a_class_of_ones_own(program: Program) -> None:
     program.stop()
 
 
-@pytest.mark.parametrize("worker_class", [*ASGI_CLASSES, "uvicorn_worker.UvicornH11Worker"])
+@pytest.mark.parametrize("worker_class", [*GUNICORNS, "uvicorn_worker.UvicornH11Worker"])
 def test_a_first_request_on_its_way(program: Program, worker_class: str) -> None:
     """A client that has connected, and asks only when the worker leaves already, is answered."""
     start(program, worker_class, workers=1)
@@ -325,7 +360,7 @@ def test_a_first_request_on_its_way(program: Program, worker_class: str) -> None
 def test_an_idle_connection_is_answered_once_more(program: Program, worker_class: str) -> None:
     """As the engine does where it cannot hand over: the answer says that it is the last."""
     # gunicorn's own keepalive is 2 s, and the successor may take longer to boot.
-    start(program, worker_class, workers=1, keepalive=75)
+    start_class(program, worker_class, workers=1, keepalive=75)
     (worker,) = workers(program)
     with connect(program.address) as client:
         client.sendall(request("/version"))

@@ -39,6 +39,15 @@ def test_hup_under_load(gunicorn: Gunicorn, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
+def test_an_asgi_application(gunicorn: Gunicorn, number: int) -> None:
+    """The same for ASGI: every worker starts the application up before it serves, and shuts it down."""
+    gunicorn.program.deploy(app="asgi")
+    test_hup_under_load(gunicorn, number)
+    said = gunicorn.program.text()
+    assert said.count("startup in") == said.count("shutdown in") == number * (RELOADS + 1)
+
+
+@pytest.mark.parametrize("number", [1, 2])
 def test_max_requests_under_load(gunicorn: Gunicorn, number: int) -> None:
     """Workers end all the time, gunicorn forks the next one only then, and every connection lives on."""
     gunicorn.start("--max-requests", "50", workers=number)

@@ -197,14 +197,12 @@ def test_a_broken_deploy_ends_gunicorn(gunicorn: Gunicorn) -> None:
     gunicorn.program.wait_gone(*gunicorn.booted())
 
 
-@pytest.mark.parametrize("preload", [False, True])
-def test_an_asgi_application_is_refused(gunicorn: Gunicorn, preload: bool) -> None:
-    """The engine cannot serve it: gunicorn does not start, and says what to take instead."""
-    asgi = "async def app(scope, receive, send):\n    raise NotImplementedError\n"
-    gunicorn.program.deploy(text=asgi)
-    gunicorn.start(*(["--preload"] if preload else []), wait=False)
-    gunicorn.program.wait_for("hotswap.Worker is for WSGI, and this is an ASGI application: take -k asgi")
-    assert gunicorn.program.wait_status() == 4
+def test_a_startup_that_fails(gunicorn: Gunicorn) -> None:
+    """An ASGI application's, which runs in the worker: gunicorn ends, as with its own worker for ASGI, and says why."""
+    gunicorn.program.deploy(app="asgi", below=("startups.choose", "fails"))
+    gunicorn.start(wait=False)
+    gunicorn.program.wait_for("the startup of the application failed .ASGI lifespan.:\nRuntimeError.'no database'")
+    assert gunicorn.program.wait_status() == 3
 
 
 def test_term_to_everybody_while_new_ones_boot(gunicorn: Gunicorn) -> None:

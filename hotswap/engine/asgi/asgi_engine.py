@@ -89,13 +89,9 @@ class AsgiEngine:
         """As in `Engine`; raises BootError, too, if an application's lifespan fails to start."""
         self._state.begin()
         self.thread.start()
-        try:
-            self.lifespans.startup()
-            with contextlib.suppress(LoopBusy):  # the application blocks it, and we serve when it is free again
-                self.thread.call(self._loop.begin, self.thread.loop)
-        except BaseException:
-            self.thread.stop()
-            raise
+        self.lifespans.startup()
+        with contextlib.suppress(LoopBusy):  # the application blocks it, and we serve when it is free again
+            self.thread.call(self._loop.begin, self.thread.loop)
 
     def open(self) -> None:
         self._state.has_opened = True

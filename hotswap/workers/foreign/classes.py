@@ -13,9 +13,6 @@ from hotswap.settings import Config
 from hotswap.settings.refusals import ENGINE
 from hotswap.settings.upstream import gunicorn_util
 
-#: gunicorn's worker for ASGI, which an ASGI application gets if the settings name no class.
-ASGI = "asgi"
-
 #: Modules of worker classes, and what these and classes made from them serve. Tornado's takes applications of its own.
 _SERVES: Mapping[str, Interface] = {
     "gunicorn.workers.sync": Interface.WSGI,
@@ -29,13 +26,11 @@ _SERVES: Mapping[str, Interface] = {
 _GUNICORNS_DEFAULT = ("threads", "keepalive", "worker_connections")
 
 
-def settle(cfg: Config, app: object = None) -> type[Any] | None:
+def settle(cfg: Config) -> type[Any] | None:
     """The class that forked workers are of, None for the engine; makes the settings fit it.
 
-    An ASGI application without a `worker_class` gets gunicorn's. May be called again. Raises SettingError.
+    May be called again. Raises SettingError.
     """
-    if "worker_class" not in cfg.given and any(interface_of(each).is_asgi for each in _applications(app)):
-        cfg.settings["worker_class"].set(ASGI)
     if _is_engine_name(cfg.settings["worker_class"].get()):
         return None
     for name in _GUNICORNS_DEFAULT:
@@ -60,6 +55,12 @@ def settle(cfg: Config, app: object = None) -> type[Any] | None:
 def must_fit(app: object, cfg: Config, chosen: type[Any] | None) -> None:
     """Raise UsageError, with the remedy, if workers of this class cannot serve `app`."""
     applications = _applications(app)
+    kinds = {interface_of(each).is_asgi: each for each in applications}
+    if chosen is None and len(kinds) > 1:
+        raise UsageError(
+            f"{_described(kinds[True])} is an ASGI application, {_described(kinds[False])} a WSGI application, and one "
+            "server serves one kind: wrap the latter (asgiref.wsgi.WsgiToAsgi), or serve it from a program of its own"
+        )
     if chosen is not None and len({id(each) for each in applications}) > 1:
         raise UsageError(
             f"workers of {_shown(cfg)} have one application for all addresses: give one application, or leave "
@@ -75,16 +76,17 @@ def _must_serve(app: object, cfg: Config, takes: Interface) -> None:
         return
     if is_one.is_asgi:
         kind = "an ASGI application"
-        remedy = "leave worker_class out, or say -k asgi" if "worker_class" in cfg.given else "say -k asgi"
+        remedy = "leave worker_class out, or say -k asgi"
     else:
         kind, remedy = "a WSGI application", "leave worker_class out, or wrap it (asgiref.wsgi.WsgiToAsgi)"
     raise UsageError(f"{_described(app)} is {kind}, and {_shown(cfg)} serves {takes.value}: {remedy}")
 
 
 def serves(chosen: type[Any] | None) -> Interface:
-    """What a worker class serves; UNKNOWN for classes that are not made from a known one."""
+    """What a worker class serves; UNKNOWN for classes that are not made from a known one, and for the engine, which
+    serves both."""
     if chosen is None:
-        return Interface.WSGI
+        return Interface.UNKNOWN
     modules = (base.__module__ for base in chosen.__mro__)
     return next((_SERVES[name] for name in modules if name in _SERVES), Interface.UNKNOWN)
 

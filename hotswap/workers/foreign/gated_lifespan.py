@@ -62,7 +62,7 @@ class GatedLifespan:
 
     def _fails(self, text: str) -> None:
         self._failed = True
-        self._gate.failed(f"the application's startup failed (ASGI lifespan):\n{text}")
+        self._gate.failed(f"the startup of the application failed (ASGI lifespan):\n{text}")
 
     async def _pass(self) -> None:
         if not self._failed and not self._gate.is_open:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
-from gunicorn.errors import AppImportError
 from gunicorn.http.message import _check_fast_parser
 from gunicorn.workers import base
 
-from hotswap.apps.interface import interface_of
+from hotswap.apps.mapping import single_call
 from hotswap.engine import Application, Counters
 from hotswap.engine.http1.head_parser import CHOSEN
+from hotswap.errors import BootError
 from hotswap.lifecycle.states import State
 from hotswap.scoreboard import Slot
 from hotswap.settings.own import SwitchInterval
@@ -34,6 +34,8 @@ from hotswap.workers.native.worker_loop import WORKER_SIGNALS
 
 #: What the main loop acts on under gunicorn's arbiter. For the others there are handlers, or the application's.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1)
+#: gunicorn.arbiter.Arbiter.WORKER_BOOT_ERROR
+_BOOT_FAILED = 3
 #: What the engine cannot do for gunicorn, and what is said of it at the start: setting, its harmless values, sentence.
 _NOT_DONE = (
     ("protocol", ("http",), "hotswap.Worker speaks HTTP only: in nginx use proxy_pass instead of uwsgi_pass"),
@@ -126,8 +128,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """One application for each listener, where gunicorn has one for all."""
         if self.worker_context is None:
             super().load_wsgi()
-            if interface_of(self.wsgi).is_asgi:
-                raise AppImportError("hotswap.Worker is for WSGI, and this is an ASGI application: take -k asgi")
+            self.wsgi: Any = single_call(self.wsgi)
         else:
             self._apps = self.app.by_key()
 
@@ -158,7 +159,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 signal.signal(number, signal.SIG_DFL)
             self._take_signals(_SIGNALS)
         outlive_parent()
-        GunicornLoop(self, self._arbiter_shared, self._slot, self._signals).run()
+        try:
+            GunicornLoop(self, self._arbiter_shared, self._slot, self._signals).run()
+        except BootError as error:
+            # As gunicorn's own worker for ASGI: its arbiter ends by that status, and forks no other worker in vain.
+            self.log.error("%s", error)
+            raise SystemExit(_BOOT_FAILED) from None
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from hotswap.callbacks import CALLBACKS, draining
-from hotswap.engine import EngineHost, InFlight, Limits, Logger, Service, WsgiEngine
+from hotswap.engine import EngineHost, InFlight, Limits, Logger, Service
 from hotswap.handover.balance import FairShare
 from hotswap.handover.engine_node import HandoverEngine
 from hotswap.handover.exchange import Exchange
@@ -38,6 +38,7 @@ from hotswap.scoreboard import Scoreboard, Slot
 from hotswap.settings.options import EngineOptions
 from hotswap.system.main_loop import MainLoop, Timer
 from hotswap.system.signals import SignalQueue
+from hotswap.workers.engines import make_engine, most_at_once
 from hotswap.workers.gunicorn_worker import CountingWorker
 
 #: How often the heartbeat is given, counters are written and the parent is looked at; and while leaving (seconds).
@@ -98,11 +99,11 @@ class WorkerLoop(abc.ABC):
         self._loop = MainLoop()
         options = EngineOptions.from_config(context.cfg)
         limits = Limits.from_options(options)
-        self._share = FairShare(context.board, context.slot, limits.threads)
+        self._share = FairShare(context.board, context.slot, most_at_once(context.services, limits))
         host = EngineHost(
             context.log, self._look_again, hook_worker=worker, multiprocess=True, counters=worker.counters
         )
-        engine = WsgiEngine(context.services, options, host, limits._replace(accepts=1))
+        engine = make_engine(context.services, options, host, limits._replace(accepts=1))
         peers = Peers(context.exchange, receiving or self._others_receive, self._loop.call_later, self._share.allows)
         self._node = HandoverEngine(engine, context.services, peers)
 
