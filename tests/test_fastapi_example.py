@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import sqlite3
 import sys
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -21,16 +23,22 @@ from tests.traffic import Traffic
 from tests.traffic.kinds import Paths
 
 EXAMPLE = ROOT / "examples" / "fastapi_app" / "app.py"
-RUN = [sys.executable, "-m", "hotswap", "run", "app:app", "-w", "2", "-b", "127.0.0.1:0"]
+PAGE = EXAMPLE.with_name("live.html")
+RUN = [sys.executable, "-m", "hotswap", "run", "app:app", "-b", "127.0.0.1:0"]
 
 
-@pytest.mark.parametrize("options", [[], ["-k", UVICORN]])
+def processes(program: Program) -> list[int]:
+    """Those that answer requests: its workers, or the one that there is."""
+    return workers(program) or [program.serving_pid]
+
+
+@pytest.mark.parametrize("options", [[], ["-w", "2"], ["-w", "2", "-k", UVICORN]])
 def test_the_fastapi_example(program: Program, options: list[str]) -> None:
     """Restarts under one-shot load, a long request over one, a broken deploy; and all that was opened is closed."""
     shutil.copy(EXAMPLE, program.folder)
     text = EXAMPLE.read_text()
     program.start(command=[*RUN, *options], text=text)
-    opened = workers(program)
+    opened = processes(program)
     with Traffic(program.address, {"one-shot": 4}, seconds=60, paths=Paths(echo="/hello/{token}")) as traffic:
         with connect(program.address) as client:
             client.sendall(request("/slow?seconds=1", "Connection: close"))
@@ -43,13 +51,13 @@ def test_the_fastapi_example(program: Program, options: list[str]) -> None:
         assert command.returncode == 1
         assert "OSError: no disk" in command.stderr
         program.deploy(text=text, version="3")
-        opened += workers(program)
+        opened += processes(program)
         program.restart()
         eventually(lambda: json.loads(program.get("/").body)["version"] == "3", "version 3 answers")
     result = traffic.result()
     assert result.failures == {}, result
     settle(program)
-    opened += workers(program)
+    opened += processes(program)
     assert program.stop() == 0
     for pid in opened:
         # Not by lines: two processes that print at once have their texts in one, and then two ends of a line.
@@ -58,3 +66,34 @@ def test_the_fastapi_example(program: Program, options: list[str]) -> None:
     with closing(sqlite3.connect(program.folder / "hits.db")) as database:
         (hits,) = database.execute("SELECT count(*) FROM hits").fetchone()
     assert hits >= result.requests
+
+
+def event(client: socket.socket, before: bytes = b"") -> dict[str, Any]:
+    """The data of the next server-sent event."""
+    while not (found := re.search(rb"data: (.*)\n\n", before)):
+        data = client.recv(65536)
+        assert data, "closed"
+        before += data
+    return dict(json.loads(found[1]))
+
+
+def test_server_sent_events_over_a_restart(program: Program) -> None:
+    """The stream ends as an answer does; its connection moves, and the next one on it is of the new version."""
+    shutil.copy(EXAMPLE, program.folder)
+    shutil.copy(PAGE, program.folder)
+    program.start(command=RUN, text=EXAMPLE.read_text())
+    page = program.get("/live")
+    assert b'new EventSource("events")' in page.body
+    with connect(program.address) as client:
+        for version in ("1", "2"):
+            client.sendall(request("/events"))
+            assert event(client)["version"] == version
+            if version == "1":
+                program.deploy(version="2")
+                program.restart()
+                rest = b""
+                while not rest.endswith(b"0\r\n\r\n"):
+                    data = client.recv(65536)
+                    assert data, "closed in the middle of the stream"
+                    rest += data
+    assert program.stop() == 0

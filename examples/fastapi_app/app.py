@@ -1,19 +1,23 @@
 """A FastAPI application: `hotswap run app:app` sees that it is ASGI, and restarts it without losing a request.
 
-What it opens when it starts up, here a SQLite connection, each worker opens for itself before it accepts; it closes it
-when it has finished what it was asked.
+What it opens when it starts up, here a SQLite connection, each process opens for itself before it accepts; it closes it
+when it has finished what it was asked. `/live` is a page with two streams that live through restarts: server-sent
+events, which end politely and come back, and a websocket, which the server closes and the page opens again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import FileResponse, StreamingResponse
 
 import hotswap
 
@@ -58,3 +62,35 @@ async def slow(seconds: float = 1.0) -> dict[str, Any]:
     """Takes its time; a restart meanwhile does not shorten it."""
     await asyncio.sleep(min(seconds, 60.0))
     return {"waited": seconds, **who()}
+
+
+@app.get("/live")
+async def live() -> FileResponse:
+    """A page that shows which version it hears of, by both streams."""
+    return FileResponse(Path(__file__).with_name("live.html"))
+
+
+@app.get("/events")
+async def events(request: Request) -> StreamingResponse:
+    """Which version answers, every second, until this process is to leave: then the answer ends as every answer does,
+    its connection goes on to the next version, and so does the browser's EventSource."""
+    leaves: asyncio.Event = request.state.draining  # hotswap's, in every request's state
+
+    async def stream() -> AsyncIterator[str]:
+        yield "retry: 200\n\n"
+        while not leaves.is_set():
+            yield f"data: {json.dumps(who())}\n\n"
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(leaves.wait(), timeout=1.0)
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@app.websocket("/chat")
+async def chat(websocket: WebSocket) -> None:
+    """Says which version it is, and then what it hears. At a restart the server closes it with 1012 (service restart),
+    by and by so that clients do not come back all at once; the page opens it again."""
+    await websocket.accept()
+    await websocket.send_json(who())
+    async for text in websocket.iter_text():
+        await websocket.send_json({"heard": text, **who()})
