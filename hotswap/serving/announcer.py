@@ -14,6 +14,9 @@ from hotswap.serving.service_manager import ServiceManager
 from hotswap.system import process_title
 from hotswap.system.pidfile import PidFile
 
+#: A generation serves at most so long after its pid file named it (seconds); nearly always it is milliseconds.
+SERVES_WITHIN = 5.0
+
 
 class Nameplate(NamedTuple):
     """Who this generation is. starter_pid: of the process that stays, for which pid files and systemd look; 0 if there
@@ -107,11 +110,11 @@ class Announcer:
         self._link.show(RELEASED)
 
     def left_to(self, other: SlotView) -> None:
-        """A generation serves that is not our successor. If it did when we wrote our pid, ours may stand in the place
-        of its own, which it writes once; else all is as with a successor. Raises SettingError.
+        """A generation serves that is not our successor. If it had written its pid when we wrote ours, ours may stand
+        in the place of its own, which it writes once; else all is as with a successor. Raises SettingError.
         """
         self.handed_to(other.pid, other.generation)
-        if self._pidfile is not None and other.since < self._named and not self._starter_pid:
+        if self._pidfile is not None and other.since < self._named + SERVES_WITHIN and not self._starter_pid:
             self._pidfile.hand_to(other.pid)
         else:
             self.replaced()

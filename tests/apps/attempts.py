@@ -18,11 +18,19 @@ class _Attempt:
 
 
 def attempt(name: str, *steps: str) -> None:
-    """This version is called so; its steps are bind, check, accept and rename (of its pid file)."""
+    """This version is called so; its steps are bind, check, accept, rename (of its pid file) and serve."""
     _Attempt.name, _Attempt.steps = name, steps
     hotswap.on("starting")(lambda _server: stand("bind"))
     hotswap.on("begin")(lambda _address: stand("accept"))
     sys.addaudithook(_audit)
+    rename = os.rename
+
+    def renamed(source: Any, target: Any, **more: Any) -> None:
+        rename(source, target, **more)
+        if str(target).endswith("/pid"):
+            stand("serve")
+
+    os.rename = renamed  # type: ignore[assignment]
 
 
 def stand(step: str) -> None:

@@ -209,3 +209,18 @@ def test_both_are_ready_at_once(program: Program, order: tuple[str, ...]) -> Non
     assert newer_serves(program) == pids["newer"]
     assert_serves_alone(program, pids["newer"])
     assert f"pid={pids['newer']} a younger" not in program.text()
+
+
+def test_the_newer_one_has_written_its_pid_and_serves_last(program: Program) -> None:
+    """The pid file is the older one's until then: it must not be gone with it."""
+    older = orphan(program, "accept", "rename")
+    pass_the_last_look(program, "serve")
+    assert stands(program, "older", "rename") == older
+    open_gate(program, "start")
+    newer = stands(program, "newer", "serve")
+    open_gate(program, "older before rename")
+    program.wait_for(f"pid={older} serving at")
+    open_gate(program, "newer before serve")
+    program.wait_for(f"pid={older} a younger generation serves")
+    assert newer_serves(program) == newer
+    assert_serves_alone(program, newer)
