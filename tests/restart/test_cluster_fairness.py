@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from hotswap.scoreboard import Scoreboard
 from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
 from tests.harness import Program
-from tests.restart.clusters import settle, wait_workers
+from tests.restart.clusters import settle, wait_workers, workers
 from tests.restart.gates import open_gate, wait_at
 from tests.restart.test_load import assert_nobody_noticed
 from tests.traffic import Traffic
@@ -24,6 +25,21 @@ def connections(program: Program) -> list[int]:
         views = board.slots()
     mine = [view for view in views if view.role == "worker" and view.generation == program.serving_generation]
     return [view.connections for view in mine]
+
+
+def accepting(program: Program) -> int:
+    """How many workers poll the listener, which is descriptor 3 (proc_pid_fdinfo(5))."""
+    return sum(3 in polled(pid) for pid in workers(program))
+
+
+def polled(pid: int) -> set[int]:
+    """The descriptors in the epolls of a process."""
+    found: set[int] = set()
+    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            lines = [line.split() for line in entry.read_text().splitlines()]
+            found.update(int(words[1]) for words in lines if words[:1] == ["tfd:"])
+    return found
 
 
 def fair(program: Program, number: int) -> bool:
@@ -60,6 +76,7 @@ def test_a_worker_without_a_free_thread_keeps_nothing_idle(program: Program) -> 
         busy.sendall(request("/gated/go"))
         wait_at(program, "go")
         eventually(lambda: sorted(connections(program)) == [1, 12], "the idle ones move to the worker that is free")
+        eventually(lambda: accepting(program) == 1, "the worker that is busy still accepts")
         for client in [*clients, stack.enter_context(connect(program.address))]:
             client.sendall(request("/"))
             assert read_answer(client).status == 200

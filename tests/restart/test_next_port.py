@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import signal
 import socket
@@ -29,6 +30,11 @@ def addresses(taken: socket.socket) -> list[str]:
     return [f"127.0.0.1:{taken.getsockname()[1]}", "127.0.0.1:0"]
 
 
+def answers_as(program: Program, generation: int) -> bool:
+    """Whether it answers a new client: workers of its predecessor do until the order to retire has reached them."""
+    return program.get("/").headers["x-generation"] == str(generation)
+
+
 @pytest.mark.parametrize(("workers", "frees"), [(0, False), (1, True)])
 def test_the_next_generation_serves_where_its_predecessor_did(
     program: Program, taken: socket.socket, workers: int, frees: bool
@@ -43,7 +49,8 @@ def test_the_next_generation_serves_where_its_predecessor_did(
             assert program.restart() == generation
             client.sendall(request("/"))
             assert read_answer(client).status == 200
-            assert program.get("/").headers["x-generation"] == str(generation)
+            answers = functools.partial(answers_as, program, generation)
+            eventually(answers, f"generation {generation} does not answer")
     assert program.text().count("the next one, for: cannot bind") == 3
     assert set(re.findall(r"serving at http://(\S+)", program.text())) == {where}
     listeners = [text for text in descriptors(program.settle()).values() if text.startswith("socket:")]
