@@ -262,6 +262,7 @@ def test_only_known_packages_are_imported() -> None:
         "shtab",
         "typing_extensions",
         "uvloop",
+        "websockets",
         "werkzeug",
         *FRAMEWORKS,
     }

@@ -34,7 +34,8 @@ class AsgiOptions(NamedTuple):
     """What an engine for ASGI applications is told beside the rest.
 
     loop: auto, asyncio or uvloop. lifespan: auto, on or off. limit_concurrency: 0 is no limit. debug: asyncio's debug
-    mode. boot_timeout_s bounds the startup, shutdown_timeout_s the shutdown.
+    mode. boot_timeout_s bounds the startup, shutdown_timeout_s the shutdown. ws_max_size is that of a message (bytes).
+    ws_ping_interval_s and ws_ping_timeout_s: 0 is never. websocket_drain_s: over how long closings are spread.
     """
 
     loop: str
@@ -46,6 +47,11 @@ class AsgiOptions(NamedTuple):
     debug: bool
     boot_timeout_s: float
     shutdown_timeout_s: float
+    ws_max_size: int
+    ws_per_message_deflate: bool
+    ws_ping_interval_s: float
+    ws_ping_timeout_s: float
+    websocket_drain_s: float
 
     @classmethod
     def from_config(cls, cfg: Any) -> AsgiOptions:
@@ -60,6 +66,11 @@ class AsgiOptions(NamedTuple):
             debug=bool(getattr(cfg, "debug", False)),
             boot_timeout_s=float(getattr(cfg, "boot_timeout", 60.0)),
             shutdown_timeout_s=float(cfg.graceful_timeout),
+            ws_max_size=int(getattr(cfg, "ws_max_size", 1 << 24)),
+            ws_per_message_deflate=bool(getattr(cfg, "ws_per_message_deflate", True)),
+            ws_ping_interval_s=float(getattr(cfg, "ws_ping_interval", 20.0)),
+            ws_ping_timeout_s=float(getattr(cfg, "ws_ping_timeout", 20.0)),
+            websocket_drain_s=float(getattr(cfg, "websocket_drain", 10.0)),
         )
 
 

@@ -271,6 +271,27 @@ LimitConcurrency = _make(
     "Beyond that the server itself answers with 503, as uvicorn does, and the application does not see the request.",
 )  # fmt: skip
 
+WsMaxSize = _make(
+    "ws_max_size", "BYTES", gunicorn_config.validate_pos_int, 16 * 1024 * 1024,
+    "Bytes that a websocket's message may have; one that has more closes the websocket with 1009.",
+)  # fmt: skip
+WsPerMessageDeflate = _switched_off(
+    "ws_per_message_deflate", "Do not compress the messages of websockets (permessage-deflate)."
+)
+WsPingInterval = _make(
+    "ws_ping_interval", "SECONDS", seconds(), 20.0,
+    "Seconds after which the server asks the client of a websocket whether it is there; 0: never.",
+)  # fmt: skip
+WsPingTimeout = _make(
+    "ws_ping_timeout", "SECONDS", seconds(), 20.0,
+    "Seconds that the client may take to answer that, before the websocket is closed with 1011; 0: no limit.",
+)  # fmt: skip
+WebsocketDrain = _make(
+    "websocket_drain", "SECONDS", seconds(), 10.0,
+    "Seconds over which open websockets are closed at a restart, with 1012, so that clients do not all come back at",
+    "once. They cannot move to the new version. At a stop all are closed at once, with 1001.",
+)  # fmt: skip
+
 DateHeader = _switched_off(
     "date_header", "Leave the Date header out of an ASGI application's answers, for a proxy that adds its own."
 )
@@ -279,5 +300,5 @@ ServerHeader = _switched_off("server_header", "Leave the Server header out of an
 OWN_SETTINGS: tuple[type, ...] = (
     RetireTimeout, BootTimeout, Check, Health, LameDuck, Probation, ProbationMaxErrors, RunDir, Name, EnvFile, Envdir,
     BodyBuffer, SwitchInterval, WorkersLifetime, StablePid, LogFormat, Watch, OnEvent, LimitConcurrency, DateHeader,
-    ServerHeader,
+    ServerHeader, WsMaxSize, WsPerMessageDeflate, WsPingInterval, WsPingTimeout, WebsocketDrain,
 )  # fmt: skip

@@ -53,6 +53,7 @@ KNOWN_ELSEWHERE: Mapping[str, str] = {
     "--touch-reload": "--reload-extra-file FILES",
     "--uds": "--bind unix:PATH",
     "--unix-socket": "--bind unix:PATH",
+    "--ws-per-message-deflate": "--no-ws-per-message-deflate",
     "--wsgi-file": "hotswap run MODULE:APP",
 }
 

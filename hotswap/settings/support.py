@@ -245,6 +245,11 @@ OWN = {
     "limit_concurrency": _with("hotswap's engine for ASGI"),
     "date_header": _with("hotswap's engine for ASGI"),
     "server_header": _with("hotswap's engine for ASGI"),
+    "ws_max_size": _with("hotswap's engine for ASGI"),
+    "ws_per_message_deflate": _with("hotswap's engine for ASGI"),
+    "ws_ping_interval": _with("hotswap's engine for ASGI"),
+    "ws_ping_timeout": _with("hotswap's engine for ASGI"),
+    "websocket_drain": _with("hotswap's engine for ASGI"),
 }
 
 SUPPORT: Mapping[str, Support] = {

@@ -150,6 +150,7 @@ class Settings(TypedDict, total=False):
     user: int | str | None
     uwsgi_allow_ips: Texts | None
     watch: Path | None
+    websocket_drain: float | None
     websocket_max_message_size: int | None
     when_ready: Hook | None
     worker_abort: Hook | None
@@ -160,3 +161,7 @@ class Settings(TypedDict, total=False):
     worker_tmp_dir: str | None
     workers: int | None
     workers_lifetime: float | None
+    ws_max_size: int | None
+    ws_per_message_deflate: bool | None
+    ws_ping_interval: float | None
+    ws_ping_timeout: float | None

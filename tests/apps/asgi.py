@@ -72,6 +72,20 @@ async def echo(websocket: bool, receive: Receive, send: Send) -> None:
     say("websocket closed by", message.get("code"))
 
 
+async def push(who: str, receive: Receive, send: Send) -> None:
+    """A websocket that numbers what it sends, and says how many messages could be sent."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    number = 0
+    try:
+        while True:
+            await send({"type": "websocket.send", "text": str(number)})
+            number += 1
+            await asyncio.sleep(0.02)
+    except OSError:
+        say("pushed", who, number)
+
+
 async def answer(scope: Message, receive: Receive) -> tuple[int, Iterator[bytes]]:
     """The status, and the pieces of the body."""
     name, _, rest = unquote(scope["path"]).strip("/").partition("/")
@@ -104,7 +118,10 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         await lifespan(receive, send)
         return
     if scope["type"] == "websocket":
-        await echo(True, receive, send)
+        if scope["path"].startswith("/push/"):
+            await push(scope["path"].removeprefix("/push/"), receive, send)
+        else:
+            await echo(True, receive, send)
         return
     status, pieces = await answer(scope, receive)
     headers = [

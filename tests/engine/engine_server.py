@@ -92,9 +92,9 @@ class Client:
     def _until(self, mark: bytes) -> bytes:
         while mark not in self.buffer:
             self._more()
-        return self._exactly(self.buffer.index(mark) + len(mark))[: -len(mark)]
+        return self.exactly(self.buffer.index(mark) + len(mark))[: -len(mark)]
 
-    def _exactly(self, count: int) -> bytes:
+    def exactly(self, count: int) -> bytes:
         while len(self.buffer) < count:
             self._more()
         found = bytes(self.buffer[:count])
@@ -114,8 +114,8 @@ class Client:
 
     def chunk(self) -> bytes:
         size = int(self._until(b"\r\n"), 16)
-        data = self._exactly(size)
-        assert self._exactly(2) == b"\r\n"
+        data = self.exactly(size)
+        assert self.exactly(2) == b"\r\n"
         return data
 
     def read(self, method: str = "GET") -> Answer:
@@ -124,7 +124,7 @@ class Client:
         if method == "HEAD" or answer.status in (204, 304) or answer.status < 200:
             return answer
         if "content-length" in answer.headers:
-            answer.body = self._exactly(int(answer.headers["content-length"]))
+            answer.body = self.exactly(int(answer.headers["content-length"]))
         elif answer.headers.get("transfer-encoding") == "chunked":
             while data := self.chunk():
                 answer.body += data
@@ -138,7 +138,7 @@ class Client:
             try:
                 self._more()
             except EOFError:
-                return self._exactly(len(self.buffer))
+                return self.exactly(len(self.buffer))
 
     def closed(self) -> bool:
         """True if the server closes now without another byte."""

@@ -161,7 +161,7 @@ def test_an_answer_half_written_is_finished_first(serve: Serve) -> None:
     client.head()
     old.engine.leave(Successor(new).give)
     assert not old.engine.idle
-    client._exactly(20_000_000)
+    client.exactly(20_000_000)
     assert client.get("/next").body == b"/next"
     old.wait_idle()
 

@@ -271,7 +271,7 @@ def test_a_raw_socket_for_websockets(serve_tls: Serve, certificate: Certificate)
     assert client.head().status == 101
     for word in (b"one", b"two"):
         client.send(word)
-        assert client._exactly(3) == word.upper()
+        assert client.exactly(3) == word.upper()
     client.half_close()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from hotswap.engine.asgi.answer_head import ServerLines
 from hotswap.engine.asgi.call_context import CallContext
-from hotswap.engine.asgi.calls import Calls
+from hotswap.engine.asgi.calls import HAS_WEBSOCKETS, Calls
 from hotswap.engine.asgi.connection_loop import ConnectionLoop, Step
 from hotswap.engine.asgi.leaving import AsgiLeaving
 from hotswap.engine.asgi.lifespans import Lifespans
@@ -67,6 +68,7 @@ class AsgiEngine:
         unread = UnreadBodies(table, idle)
         records = RequestRecords(options, state)
         context = CallContext(state, parts, unread, lines, records.before, records.answered, records.after)
+        self._closings = context.closings
         self._calls = calls = Calls(context)
         parts.deadlines.ask_also(calls.ask)
         steps: dict[int, Step] = {WRITE: lambda conn, _mask: writer.flush(conn), FIN: writer.await_fin}
@@ -75,7 +77,7 @@ class AsgiEngine:
             shakes = Handshakes(table, writer, ServerTls(tls, ragged=options.suppress_ragged_eofs))
             steps[HANDSHAKE] = lambda conn, _mask: shakes.step(conn)
             welcome = shakes.welcome
-        heads = ScopeReader(options, limits, root_path=options.asgi.root_path, websockets=False)
+        heads = ScopeReader(options, limits, root_path=options.asgi.root_path, websockets=HAS_WEBSOCKETS)
         proxied = heads if options.proxy_protocol == "off" else ProxiedReader(options, heads)
         reader: Reader = RequestReader(table, idle, proxied, unread)
         if options.health_path:
@@ -109,9 +111,11 @@ class AsgiEngine:
     def leave(self, give: Give | None) -> None:
         self.thread.call_soon(self.lifespans.draining.set)
         self._leaving.leave(give)
+        self.thread.call_soon(functools.partial(self._closings.begin, stops=give is None))
 
     def resume(self) -> None:
         self._leaving.resume()
+        self.thread.call_soon(self._closings.cancel)
         self.thread.call_soon(self.lifespans.draining.clear)
 
     def adopt(self, arrivals: Sequence[Moved]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time
 from typing import TYPE_CHECKING, Any, Protocol
+
+from hotswap.engine.asgi.websocket_closings import WebsocketClosings
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,6 +71,7 @@ class CallContext:
         self.table, self.idle, self.writer = parts.table, parts.idle, parts.writer
         self.unread = unread
         self.lines = lines
+        self.closings = WebsocketClosings(state, state.options.asgi.websocket_drain_s)
         self.before, self.answered, self.after = before, answered, after
         #: By descriptor: the connections that requests have, polled all the same.
         self.busy: dict[int, Wire] = {}
@@ -92,6 +96,11 @@ class CallContext:
         heads, self._heads, self._are_heads_due = self._heads, [], False
         for sender in heads:
             sender.send_head()
+
+    def server_lines(self) -> bytes:
+        """The lines that the server adds to an answer, each with CRLF in front."""
+        self.lines.renew(time())
+        return self.lines.both
 
     def end(self, call: RunningCall) -> None:
         """The application's call has returned."""

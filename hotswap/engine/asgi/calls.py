@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hotswap.engine.asgi.client_wire import NEVER
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from hotswap.engine.asgi.call_context import CallContext
     from hotswap.engine.connections.connection import Connection
 
+#: Whether websockets can be served: by the library of that name.
+HAS_WEBSOCKETS = find_spec("websockets") is not None
+
 
 class Calls:
     """All requests of an engine that run. On the loop's thread, but for what says otherwise."""
@@ -23,6 +27,7 @@ class Calls:
         self._state = context.state
         self.busy, self.running = context.busy, context.running
         self.has_begun = False  # in this turn of the loop
+        self._has_warned = False  # of the library that is missing
 
     def begin(self, conn: Connection, request: AsgiRequest) -> None:
         """Call the application: a request has been read. The caller owned the connection. Raises Refusal, and then the
@@ -31,6 +36,8 @@ class Calls:
         limit = state.limit_concurrency
         if limit and (len(state.live) >= limit or len(self.running) >= limit):
             self._turn_away(conn)
+            return
+        if request.upgrade and self._begin_upgrade(conn, request):
             return
         call = HttpCall(self._context, conn, request)
         if request.length:
@@ -41,6 +48,30 @@ class Calls:
         self.running.add(call)
         call.task = state.loop.create_task(call.run())
         self.has_begun = True
+
+    def _begin_upgrade(self, conn: Connection, request: AsgiRequest) -> bool:
+        """The same for a websocket. False if it is none, or the library for it is missing: then it is a plain request,
+        as with uvicorn."""
+        if request.scope["type"] != "websocket":
+            if not HAS_WEBSOCKETS and not self._has_warned:
+                self._has_warned = True
+                self._state.log.warning(
+                    "%s %s asks for an upgrade, and is served as a plain request: for websockets, the library of that "
+                    "name has to be installed (pip install hotswap[websockets])",
+                    request.method,
+                    request.uri,
+                )
+            return False
+        # Here, and not above: a server without websockets does not wait for the import of the library.
+        from hotswap.engine.asgi.websocket_call import WebsocketCall
+
+        call = WebsocketCall(self._context, conn, request)
+        self._state.counters.requests += 1
+        self.busy[conn.fd] = call
+        if call.begin():
+            self.running.add(call)
+            call.task = self._state.loop.create_task(call.run())
+        return True
 
     def expect_heads(self) -> None:
         """Behind the tasks that have begun: send those heads alone that no body has followed."""
