@@ -12,6 +12,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+import websockets.sync.client as websockets
+from websockets.exceptions import ConnectionClosed
 
 from tests.asking import connect, read_answer, request
 from tests.eventually import eventually
@@ -96,4 +98,25 @@ def test_server_sent_events_over_a_restart(program: Program) -> None:
                     data = client.recv(65536)
                     assert data, "closed in the middle of the stream"
                     rest += data
+    assert program.stop() == 0
+
+
+@pytest.mark.parametrize("options", [[], ["-w", "2"]])
+def test_its_websocket_comes_back(program: Program, options: list[str]) -> None:
+    """Closed with 1012 by the version that leaves, and opened again with the next one."""
+    shutil.copy(EXAMPLE, program.folder)
+    text = EXAMPLE.read_text()
+    program.start(command=[*RUN, *options, "--websocket-drain", "0.2"], text=text)
+    for version in ("1", "2"):
+        with websockets.connect(f"ws://{program.address}/chat", proxy=None) as chat:
+            assert json.loads(chat.recv())["version"] == version
+            chat.send("hello")
+            assert json.loads(chat.recv())["heard"] == "hello"
+            program.deploy(text=text, version=str(int(version) + 1))
+            program.restart()
+            with pytest.raises(ConnectionClosed) as closed:
+                chat.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+    settle(program)
     assert program.stop() == 0

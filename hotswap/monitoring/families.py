@@ -96,7 +96,7 @@ def _requests(totals: Mapping[str, int], views: Sequence[SlotView]) -> list[Fami
         ),
         _counter(
             "hotswap_requests_unanswered_total",
-            "Requests whose client went before the answer was whole, and websockets",
+            "Requests whose client went before the answer was whole, and websockets of WSGI applications",
             Sample(totals["unanswered"]),
         ),
         _counter(
