@@ -9,7 +9,7 @@ from hotswap.engine.http1.head_parser import CHOSEN
 from hotswap.gunicorn_compat.views import WorkerView
 from hotswap.settings.options import EngineOptions
 from hotswap.workers.context import ServerContext
-from hotswap.workers.engines import import_for
+from hotswap.workers.engines import import_executor, import_for
 from hotswap.workers.foreign import classes
 from hotswap.workers.runner import Runner
 from hotswap.workers.single import Single
@@ -41,6 +41,7 @@ def cluster(context: ServerContext) -> Runner:
         import_for(next(iter(context.apps.values())), EngineOptions.from_config(context.cfg))
         return Cluster(context, Worker)
     _make_known(context.worker_class, context)
+    import_executor(next(iter(context.apps.values())))
     return Cluster(context, wrapped(context.worker_class), SignalHandle)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -32,11 +33,18 @@ def import_for(app: object, options: EngineOptions) -> None:
     up root may not be able to read it. Raises BootError if the event loop that is asked for is not installed."""
     if not interface_of(app).is_asgi:
         return
-    import concurrent.futures.thread  # noqa: F401  for run_in_executor, which imports it when it is first called
-
-    from hotswap.engine.asgi import asgi_engine, loop_factory  # noqa: F401
+    import_executor(app)
+    from hotswap.engine.asgi import asgi_engine, calls, loop_factory  # noqa: F401
 
     loop_factory.loop_factory(options.asgi.loop)
+    if calls.HAS_WEBSOCKETS and options.gunicorn.uid != os.geteuid():
+        from hotswap.engine.asgi import websocket_call  # noqa: F401  which is else imported at the first websocket
+
+
+def import_executor(app: object) -> None:
+    """The same for workers of any class: what run_in_executor imports when it is first called."""
+    if interface_of(app).is_asgi:
+        import concurrent.futures.thread  # noqa: F401
 
 
 def most_at_once(services: Sequence[Service], limits: Limits) -> int:
