@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from hotswap.engine.asgi.answer_head import AnswerHead, field_lines
+from hotswap.engine.asgi.answer_phase import BODY, COMPLETE, HEAD, TRAILERS, WAITING
 from hotswap.engine.asgi.client_wire import HIGH_WATER, ClientWire
 from hotswap.engine.asgi.file_sender import send_file
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 Message = MutableMapping[str, Any]
 
-#: How far an answer is: nothing said, its head said and not sent, its head sent, its trailers awaited, all of it said.
-WAITING, HEAD, BODY, TRAILERS, COMPLETE = range(5)
 _JOIN = 1 << 16  # bytes: up to here head and body are joined into one string, above they are sent without copying
 
 

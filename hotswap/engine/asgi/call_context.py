@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hotswap.engine.asgi.answer_phase import HEAD
 from hotswap.engine.asgi.websocket_closings import WebsocketClosings
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class RunningCall(Protocol):
 
 class HeadHolder(Protocol):
     """One whose answer's head may have to be sent alone."""
+
+    phase: int  # see `answer_phase`
 
     def send_head(self) -> None: ...
 
@@ -91,6 +94,17 @@ class CallContext:
         if not self._are_heads_due:
             self._are_heads_due = True
             self.state.soon(self._send_heads)
+
+    def run_first_step(self, step: Callable[[], None]) -> None:
+        """Run the first step of a call outside of the loop's rounds; look for heads again if it has left one."""
+        self._are_heads_due = True
+        try:
+            step()
+        finally:
+            self._are_heads_due = False
+            self._heads = [sender for sender in self._heads if sender.phase == HEAD]
+            if self._heads:
+                self.expect_heads()
 
     def _send_heads(self) -> None:
         heads, self._heads, self._are_heads_due = self._heads, [], False

@@ -6,11 +6,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hotswap.engine.asgi.client_wire import NEVER
+from hotswap.engine.asgi.eager_task import EagerTasks
 from hotswap.engine.asgi.http_call import HttpCall
 from hotswap.engine.connections.answer_writer import error_answer
 from hotswap.engine.values import InFlight
 
 if TYPE_CHECKING:
+    import asyncio
+
     from hotswap.engine.asgi.asgi_request import AsgiRequest
     from hotswap.engine.asgi.call_context import CallContext
     from hotswap.engine.connections.connection import Connection
@@ -26,8 +29,13 @@ class Calls:
         self._context = context
         self._state = context.state
         self.busy, self.running = context.busy, context.running
-        self.has_begun = False  # in this turn of the loop
+        self.at_once = False  # each call begins in the turn that has read its request, and not in the loop's next round
+        self.has_begun = False  # in this turn of the loop, and waits for its next round
         self._has_warned = False  # of the library that is missing
+
+    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The calls' tasks are those of `loop`, whose thread this is."""
+        self._eager = EagerTasks(loop)
 
     def begin(self, conn: Connection, request: AsgiRequest) -> None:
         """Call the application: a request has been read. The caller owned the connection. Raises Refusal, and then the
@@ -46,8 +54,12 @@ class Calls:
         state.counters.requests += 1
         self.busy[conn.fd] = call
         self.running.add(call)
-        call.task = state.loop.create_task(call.run())
-        self.has_begun = True
+        if self.at_once:
+            call.task = self._eager.create(call.run())
+            self._context.run_first_step(self._eager.begin)
+        else:
+            call.task = state.loop.create_task(call.run())
+            self.has_begun = True
 
     def _begin_upgrade(self, conn: Connection, request: AsgiRequest) -> bool:
         """The same for a websocket. False if it is none, or the library for it is missing: then it is a plain request,

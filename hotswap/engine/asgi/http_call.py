@@ -12,7 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hotswap.engine.asgi.answer_head import AnswerHead
-from hotswap.engine.asgi.answer_sender import BODY, COMPLETE, WAITING, AnswerSender, Message
+from hotswap.engine.asgi.answer_phase import BODY, COMPLETE, WAITING
+from hotswap.engine.asgi.answer_sender import AnswerSender, Message
 from hotswap.engine.asgi.client_wire import HIGH_WATER, MUCH, NEVER
 from hotswap.engine.asgi.request_body import RequestBody
 from hotswap.engine.connections.answer_writer import PendingAnswer
