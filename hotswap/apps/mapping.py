@@ -92,9 +92,10 @@ def single_call(app: WSGIApp) -> WSGIApp:
 
 
 def set_debug(app: Any) -> None:
-    """Tell a Flask application that it is being debugged, as flask.Flask.run does.
+    """Tell an application of Flask's, Starlette's or FastAPI's that it is being debugged, as flask.Flask.run does.
 
-    Else Flask would answer 500 itself, and the debugger would see no exception (flask.Flask.handle_exception).
+    Else Flask would answer 500 itself, and the debugger would see no exception (flask.Flask.handle_exception). Those of
+    ASGI show the traceback themselves then (starlette.middleware.errors).
     """
     if isinstance(getattr(app, "debug", None), bool):
         app.debug = True

@@ -13,6 +13,7 @@ import pytest
 from tests.harness import Program
 from tests.restart import test_cluster_load as test_cluster
 from tests.restart import (
+    test_debug_reload,
     test_idle_connections,
     test_load,
     test_lost_successor,
@@ -28,6 +29,7 @@ Case = tuple[Callable[..., None], tuple[Any, ...]]
 CASES: list[Case] = [
     (test_load.test_restarts_under_load_on_a_unix_socket, ()),
     (test_idle_connections.test_none_is_lost, ()),
+    (test_debug_reload.test_a_saved_file_is_a_hot_restart, ({"debug": True},)),
     (test_lost_successor.test_it_dies_as_soon_as_it_serves, ()),
     (test_lost_successor.test_it_is_killed_right_after_the_swap, (0,)),
     (test_lost_successor.test_a_successor_that_is_stopped_at_once_takes_the_server_with_it, ()),
@@ -48,7 +50,13 @@ CASES: list[Case] = [
 
 def _name(case: Case) -> str:
     function, arguments = case
-    return "-".join([function.__module__.rpartition("_")[2], function.__name__[5:], *map(str, arguments)])
+    return "-".join(
+        [
+            function.__module__.rpartition("_")[2],
+            function.__name__[5:],
+            *(one for one in map(str, arguments) if one.isalnum()),
+        ]
+    )
 
 
 @pytest.mark.timeout(120)

@@ -65,6 +65,32 @@ def test_guards_against_a_second_start(program: Program, settings: dict[str, Any
     assert program.text().count("its PIN is") == (3 if "debug" in settings else 0)
 
 
+FAILS = """
+import hotswap
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/fails")
+async def fails() -> None:
+    raise LookupError("of the handler")
+
+
+hotswap.serve(app, "127.0.0.1:0"{settings})
+"""
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_fastapi_shows_the_traceback(program: Program, shown: bool) -> None:
+    """To who debugs, and to nobody else."""
+    program.start(text=FAILS.format(settings=", debug=True" if shown else ""))
+    answer = program.get("/fails")
+    assert answer.status == 500
+    assert (b"of the handler" in answer.body) == shown
+    program.wait_for("LookupError: of the handler")
+
+
 def test_a_module_that_is_imported(program: Program) -> None:
     """Not only the script, and not only at the first change."""
     module = program.folder / "module.py"
