@@ -62,6 +62,19 @@ def test_a_slow_upload_holds_no_thread(serve: Serve) -> None:
         assert client.read().body == b"0123456789"
 
 
+@pytest.mark.parametrize("size", [65_535, 65_536, 200_000])
+def test_what_comes_behind_a_body_is_the_next_request(serve: Serve, size: int) -> None:
+    """However the two are cut."""
+    client = serve(echo).connect()
+    body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    data = post(body) + post(b"next")
+    for cut in (len(data) - size - 40, len(data) // 2, len(data) - 45, len(data) - 4):
+        client.send(data[:cut])
+        client.send(data[cut:])
+        assert client.read().body == body
+        assert client.read().body == b"next"
+
+
 def test_bodies_that_were_used_hold_no_memory(serve: Serve) -> None:
     """However many came before: only what waits for the rest of its body counts, and the loop goes on collecting."""
 
@@ -214,24 +227,28 @@ def test_chunk_scan_finds_the_end_however_it_is_cut(size: int) -> None:
     assert end == len(body)
 
 
-def test_collected_bodies_are_bounded_in_total(serve: Serve) -> None:
-    """Many clients that each stay below body_buffer: beyond the total the loop reads no more, and all are answered."""
+@pytest.mark.parametrize("size", [30_000, 90_000])
+def test_collected_bodies_are_bounded_in_total(serve: Serve, size: int) -> None:
+    """Many clients that each stay below body_buffer: beyond the total the loop reads no more, and all are answered.
+
+    For a longer body all of its memory is taken, and counted, at once.
+    """
     server = serve(echo, bodies=100_000)
     clients = [server.connect() for _ in range(20)]
-    half = b"x" * 15_000
+    half = b"x" * (size // 2)
     for client in clients:
-        client.send(request("/", "Content-Length: 30000", method="POST", body=half[:5000]))
+        client.send(request("/", f"Content-Length: {size}", method="POST", body=half[:5000]))
     eventually(lambda: len(server.engine.in_flight()) == 20)
     for client in clients:
         client.send(half[5000:])
     eventually(lambda: any(conn.upload for conn in server.connections))
-    assert sum(conn.collected for conn in server.connections) <= 100_000 + 20_000
+    assert sum(conn.collected for conn in server.connections) <= 100_000 + size
     for client in clients:
         client.send(half)
     assert [client.read().body for client in clients] == [half + half] * 20
     # What is used up is not counted for ever.
     client = clients[0]
     for _ in range(30):
-        client.send(request("/", "Content-Length: 15000", method="POST", body=half[:100]))
+        client.send(request("/", f"Content-Length: {len(half)}", method="POST", body=half[:100]))
         client.send(half[100:])
         assert client.read().body == half

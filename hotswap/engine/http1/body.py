@@ -7,6 +7,8 @@ memory are read by the application's thread: `engine.transport.blocking_io`.
 from __future__ import annotations
 
 import re
+import socket
+from io import BytesIO
 from typing import Any
 
 from gunicorn.http.body import Body, ChunkedReader
@@ -16,6 +18,7 @@ _HEX = re.compile(rb"[0-9A-Fa-f]+")
 _TOO_LARGE = 1 << 63  # no body is: such a size is an attempt at an overflow somewhere
 _PIECE = 8192  # ChunkedReader copies what is left of a piece for every chunk: small pieces keep tiny chunks affordable
 _MAX_RECV = 1 << 18
+_WHOLE_FROM = 1 << 16  # bytes: a body of this length or more is not put together from pieces
 _MAX_SIZE_LINE = 16384  # any longer is beyond gunicorn's own limit: let it say so
 
 
@@ -88,6 +91,11 @@ class Collector:
         self.size += len(body)
         return rest if complete else None
 
+    @property
+    def footprint(self) -> int:
+        """How many bytes of memory it takes."""
+        return self.size
+
     def wanted(self) -> int:
         """How many bytes to ask the socket for."""
         if self.scan is not None:
@@ -95,7 +103,63 @@ class Collector:
         return min(max(self._length - self.size, 4096), _MAX_RECV)
 
     def raw(self) -> bytes:
+        """What has come of it."""
         return b"".join(self.parts)
+
+    def file(self) -> BytesIO:
+        """What has come of it, to be read. Called once, at its end."""
+        return BytesIO(self.raw())
+
+
+class WholeCollector(Collector):
+    """A body whose length is known, in one piece of memory from its beginning on.
+
+    It is received where the application reads it from: to put 1 MiB together from pieces costs a fifth of the request.
+    """
+
+    __slots__ = ("_file", "_room")
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        # The file takes these very bytes for its own, since nobody else has them: neither line copies.
+        self._file = BytesIO(bytes(length))
+        self._room = self._file.getbuffer()
+
+    @classmethod
+    def is_for(cls, length: int) -> bool:
+        """Whether it is worth while for such a body."""
+        return length >= _WHOLE_FROM
+
+    @property
+    def footprint(self) -> int:
+        """How many bytes of memory it takes."""
+        return self._length
+
+    def feed(self, data: bytes) -> bytes | None:
+        """See `Collector`."""
+        end = self._length - self.size
+        body, rest = data[:end], data[end:]
+        self._room[self.size : self.size + len(body)] = body
+        self.size += len(body)
+        return rest if self.size == self._length else None
+
+    def receive(self, sock: socket.socket) -> int:
+        """Take what `sock` has, never more than the body; returns how many bytes, 0 at the end of the connection.
+
+        Raises OSError.
+        """
+        count = sock.recv_into(self._room[self.size :])
+        self.size += count
+        return count
+
+    def raw(self) -> bytes:
+        """See `Collector`."""
+        return bytes(self._room[: self.size])
+
+    def file(self) -> BytesIO:
+        """See `Collector`. A body that is not complete is not for it."""
+        self._room.release()  # or the application could not close the file
+        return self._file
 
 
 class Pieces(Unreader):  # type: ignore[misc]

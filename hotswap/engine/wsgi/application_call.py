@@ -166,7 +166,7 @@ class ApplicationCall:
                 raise Refusal(400, _reason(error)) from error
             request.environ["wsgi.input"] = BytesIO(content)
         else:
-            request.environ["wsgi.input"] = BytesIO(collected.raw())
+            request.environ["wsgi.input"] = collected.file()
 
     def _stream(self, conn: Connection, request: WsgiRequest, response: Response, collected: Collector | None) -> None:
         limits = self._state.limits

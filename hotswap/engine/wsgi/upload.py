@@ -6,10 +6,12 @@ it from the connection: `WsgiRequest.upload`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, cast
 
 from hotswap.engine.connections.connection import BODY, Connection
-from hotswap.engine.http1.body import Collector
+from hotswap.engine.http1.body import Collector, WholeCollector
+from hotswap.engine.transport.tls import TlsSocket
 from hotswap.engine.wsgi.upload_limits import BodyMemory
 
 if TYPE_CHECKING:
@@ -32,9 +34,10 @@ class Uploads:
         if request.expect or request.length > self._state.limits.body_buffer:
             request.upload = True
             return request
-        conn.work = Collector(request.length)
+        whole = WholeCollector.is_for(request.length) and not self._memory.full(self._state.now)
+        conn.work = collector = WholeCollector(request.length) if whole else Collector(request.length)
         data, conn.data = conn.data, b""
-        return self._take(conn, request, data)
+        return self._taken(conn, request, collector.feed(data))
 
     def go_on(self, conn: Connection) -> WsgiRequest | None:
         """More of the body is there, or the connection has ended."""
@@ -43,26 +46,27 @@ class Uploads:
         assert request is not None
         if self._memory.full(self._state.now):
             return self._spill(request, collector)
+        before = collector.size
         try:
-            data = conn.sock.recv(collector.wanted())
+            rest = _receive(conn, collector)
         except BlockingIOError:
             self._table.release(conn, conn.waits_for())
             return None
         except OSError:
-            data = b""
-        if not data:
+            rest = None
+        if rest is None and collector.size == before:
             self._table.close(conn)
             return None
-        return self._take(conn, request, data)
+        return self._taken(conn, request, rest)
 
-    def _take(self, conn: Connection, request: WsgiRequest, data: bytes) -> WsgiRequest | None:
+    def _taken(self, conn: Connection, request: WsgiRequest, rest: bytes | None) -> WsgiRequest | None:
+        """A piece of it has come; `rest` lies behind its end."""
         collector: Collector = conn.work
-        rest = collector.feed(data)
         if rest is not None:
             conn.data = rest
             self._memory.release(collector)
             return request
-        self._memory.add(collector, len(data))
+        self._memory.add(collector)
         limits = self._state.limits
         if collector.size > limits.body_buffer:
             return self._spill(request, collector)
@@ -76,3 +80,12 @@ class Uploads:
         collector.streams = True
         request.upload = True
         return request
+
+
+def _receive(conn: Connection, collector: Collector) -> bytes | None:
+    """Receive once; returns what lies behind the body once it is complete, None before. Raises OSError."""
+    if isinstance(collector, WholeCollector) and not isinstance(conn.sock, TlsSocket):
+        # TLS may have decrypted more than the body, which polling would not see: only its `recv` takes all there is.
+        collector.receive(cast(socket.socket, conn.sock))
+        return collector.feed(b"")
+    return collector.feed(conn.sock.recv(collector.wanted()))

@@ -55,10 +55,11 @@ class BodyMemory:
         self._bytes = 0
         self._counted = 0.0
 
-    def add(self, collector: Collector, size: int) -> None:
-        """`size` bytes more wait in a collector."""
-        collector.held += size
-        self._bytes += size
+    def add(self, collector: Collector) -> None:
+        """A collector has taken more memory."""
+        more = collector.footprint - collector.held
+        collector.held += more
+        self._bytes += more
 
     def release(self, collector: Collector) -> None:
         """A body is complete: the application has it from here on."""

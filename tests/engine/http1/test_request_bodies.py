@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from gunicorn.http.errors import NoMoreData, ParseException
 
-from hotswap.engine.http1.body import ChunkScan, Collector, decode_chunked
+from hotswap.engine.http1.body import ChunkScan, Collector, WholeCollector, decode_chunked
 from hotswap.engine.http1.strict_reader import Trailers
 from hotswap.engine.transport.blocking_io import BodyTimeout, Disconnected, Source, Stream, receive, send_all
 from tests.engine.engine_server import DEADLINE
@@ -65,6 +65,36 @@ def test_a_body_of_known_length_is_collected() -> None:
     assert collector.feed(b"x" * 1_000 + b"next") == b"next"
     assert (collector.size, collector.raw()) == (10_000, b"x" * 10_000)
     assert Collector(1 << 30).wanted() == Collector(-1).wanted() == 1 << 18
+
+
+def test_a_body_in_one_piece() -> None:
+    """What lies behind it is not its own; the application may close its file."""
+    collector = WholeCollector(10)
+    assert collector.feed(b"01234") is None
+    assert (collector.size, collector.footprint, collector.raw()) == (5, 10, b"01234")
+    assert collector.feed(b"56789next") == b"next"
+    file = collector.file()
+    assert file.readline() == b"0123456789"
+    file.close()
+
+
+def test_only_a_long_one_of_known_length_is_worth_one_piece() -> None:
+    assert [WholeCollector.is_for(length) for length in (-1, 0, 65535, 65536)] == [False, False, False, True]
+
+
+def test_it_is_received_where_it_is_read(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Never more than is its own; the end of the connection is no body."""
+    client, server = pair
+    collector = WholeCollector(10)
+    with pytest.raises(BlockingIOError):
+        collector.receive(server)
+    client.sendall(b"0123456789next")
+    assert collector.receive(server) == 10
+    assert collector.feed(b"") == b""
+    assert server.recv(10) == b"next"
+    client.close()
+    assert WholeCollector(10).receive(server) == 0
+    assert collector.file().read() == b"0123456789"
 
 
 # From a socket. A socket pair needs no server at its other end: the test is the client.
