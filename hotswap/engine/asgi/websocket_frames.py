@@ -37,6 +37,16 @@ _log = logging.getLogger("hotswap.websockets")
 _log.disabled = True  # the library logs each opening and closing at level info
 
 
+class _Protocol(ServerProtocol):
+    """The library's, but for this: a client may close between the frames of a message (RFC 6455, section 5.4)."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        """See there. It would take such a close for a protocol error."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = self.cur_size = None  # the latter up to version 15
+        super().recv_frame(frame)
+
+
 class WebsocketFrames:
     """The server's side of one websocket. After each call, what `out` returns is to be sent.
 
@@ -45,7 +55,7 @@ class WebsocketFrames:
     """
 
     def __init__(self, fields: Fields, *, max_size: int, deflate: bool) -> None:
-        self._conn = ServerProtocol(extensions=[_DEFLATE] if deflate else None, max_size=max_size, logger=_log)
+        self._conn = _Protocol(extensions=[_DEFLATE] if deflate else None, max_size=max_size, logger=_log)
         self._answer = self._judge(fields)
         self._speaks_our_version = (b"sec-websocket-version", _VERSION) in fields
         self.ends = False
