@@ -6,7 +6,7 @@
 # make test-all  the suite on every Python from 3.10 to 3.14 that is found here
 # make check   what .ci/run runs: everything that must be true of a commit
 # make docs    the documentation as a site, in build/docs/html; fails at a warning or a dead link (Python 3.11 or later)
-# make bench   hotswap and its peers measured, about 20 minutes; make bench BENCH="--quick", BENCH="--help"
+# make bench   hotswap and its peers measured, less than 30 minutes; make bench BENCH="--asgi", 10 minutes; BENCH="--quick", "--help"
 # make fuzz    ten minutes of invented requests, compared with gunicorn's parser; make fuzz FUZZ_SECONDS=60
 # make lint    ruff: rules and format; make format changes what can be changed
 # make types   mypy, strict

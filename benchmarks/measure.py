@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks.ask import calls, check
+from benchmarks.echo import check_echo, echo_load
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load, Wrk
 from benchmarks.results import Figures
@@ -40,14 +41,13 @@ def measure(server: Server, workload: Workload, clients: int, times: Times) -> t
     Raises:
         BenchmarkError: there are none: wrong answers, or none at all.
     """
-    lengths = [check(server.address, ask) for ask in workload.asks]
+    lengths = _check(server, workload)
     with _beside(server, workload):
         _load(server, workload, clients, times.warm_up)
         before = _read(server, workload)
         load = _load(server, workload, clients, times.measured)
         between = _read(server, workload).since(before)
-    for ask in workload.asks:
-        check(server.address, ask)
+    _check(server, workload)
     if not load.requests:
         raise BenchmarkError(f"nothing was answered within {load.seconds:.1f} s")
     return figures(load, between, workload), complaints(load, between, workload, clients, lengths)
@@ -82,7 +82,20 @@ def complaints(load: Load, between: Reading, workload: Workload, clients: int, l
     return found
 
 
+def _check(server: Server, workload: Workload) -> list[int]:
+    """Compares every answer with what it must be, and gives their lengths.
+
+    Raises:
+        BenchmarkError: no answer, or a wrong one.
+    """
+    if workload.echo is not None:
+        return [check_echo(server.address, workload.echo)]
+    return [check(server.address, ask) for ask in workload.asks]
+
+
 def _load(server: Server, workload: Workload, clients: int, seconds: float) -> Load:
+    if workload.echo is not None:
+        return echo_load(server.address, workload.echo, clients, seconds)
     wrk = Wrk(server.address, workload.asks, clients)
     try:
         return wrk.run(seconds)

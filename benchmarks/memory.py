@@ -10,7 +10,7 @@ from statistics import mean
 
 from benchmarks.cpu import members
 from benchmarks.load import Wrk
-from benchmarks.peers import Peer
+from benchmarks.peer import Peer
 from benchmarks.server import Server
 from benchmarks.workloads import PAGES, WORKLOADS, Workload
 

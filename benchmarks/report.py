@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.machine import LOAD_BEFORE
 from benchmarks.memory import WORKERS, Memory
-from benchmarks.peers import Peer
+from benchmarks.peer import Peer
 from benchmarks.plan import Plan
 from benchmarks.ready import ROUNDS, Ready
 from benchmarks.results import Measurement, Row, rows
 from benchmarks.starter import StarterFigures
 from benchmarks.tables import number, table
-from benchmarks.targets import Verdict, best_verdicts, cpu_verdicts
-from benchmarks.workloads import Workload
+from benchmarks.target_tables import targets
+from benchmarks.targets import CpuTarget, Verdict, best_verdicts, cpu_verdicts, unjudged
+from benchmarks.workloads import ASGI, WSGI, Workload
 
-_INTRODUCTION = """\
+_WSGI = """\
 # Benchmark
 
 `make bench` wrote this page. It runs every server in turn, several rounds, and takes the median of each figure; all
@@ -32,7 +33,19 @@ figures are from one run on one machine and compare with each other only.
   A row with errors says so and is no mark to reach.
 - "hello beside a 200 ms call": one more client asks for that call all the time. Its CPU time is in the figure, so that
   the fewer requests get through beside it, the more of it falls on each.
+
+The servers for ASGI applications are [below](#asgi).
 """
+
+_ASGI = """\
+## ASGI
+
+The same for servers that call an application by ASGI, in a run of its own. Targets are for hotswap on uvloop, as its
+peers are. Websockets are asked by a program of this benchmark, because wrk has none: each sends its next message when
+the one before has come back, every message is compared, and a message counts as a request.
+"""
+
+_INTRODUCTION = {WSGI: _WSGI, ASGI: _ASGI}
 
 _MEMORY = f"""\
 ## Memory of {WORKERS} workers
@@ -77,9 +90,25 @@ class Report:
         return rows(self.measurements)
 
     @property
-    def verdicts(self) -> list[Verdict]:
-        """All targets that could be judged by what was measured."""
-        return [*cpu_verdicts(self.rows, self.plan.peers), *best_verdicts(self.rows, self.plan.peers)]
+    def ours_complain(self) -> bool:
+        """Whether anything was wrong with an answer of hotswap."""
+        ours = {peer.name for peer in self.plan.peers if peer.ours}
+        return any(one.peer in ours and one.complaints for one in self.measurements)
+
+    @property
+    def cpu_verdicts(self) -> list[Verdict]:
+        """The targets for CPU time that could be judged by what was measured."""
+        return cpu_verdicts(self.rows)
+
+    @property
+    def best_verdicts(self) -> list[Verdict]:
+        """With WSGI: hotswap beside the best peer of each workload."""
+        return best_verdicts(self.rows, self.plan.peers) if self.plan.interface == WSGI else []
+
+    @property
+    def unjudged(self) -> list[CpuTarget]:
+        """The targets of which a whole run found nothing out; a part of one is not asked."""
+        return unjudged(self.rows, self.plan.interface) if self.plan.whole else []
 
     def as_json(self) -> str:
         """Everything, with the single rounds."""
@@ -93,8 +122,11 @@ class Report:
             },
             "medians": [asdict(row) for row in self.rows],
             "targets": [
-                {**asdict(verdict), "ratio": verdict.ratio, "reached": verdict.reached} for verdict in self.verdicts
+                {**asdict(verdict), "ratio": verdict.ratio, "reached": verdict.reached}
+                for verdict in [*self.cpu_verdicts, *self.best_verdicts]
             ],
+            "not judged": [asdict(one) for one in self.unjudged],
+            "not installed": [peer.name for peer in self.plan.absent],
             "memory": [asdict(one) for one in self.memory],
             "ready": [asdict(one) for one in self.ready],
             "starter": self.starter and self.starter._asdict(),
@@ -104,24 +136,18 @@ class Report:
 
     def as_markdown(self) -> str:
         """What a reader wants to know, the targets first."""
-        parts = [_INTRODUCTION, self._doubts(), self._targets(), "## Figures", *map(self._figures, self.plan.workloads)]
-        parts += [self._memory(), self._ready(), self._starter(), self._errors(), self._setting()]
-        return "\n\n".join(part.strip() for part in parts if part) + "\n"
+        parts = [self._doubts(), targets(self.cpu_verdicts, self.best_verdicts, self.unjudged), "## Figures"]
+        parts += [*map(self._figures, self.plan.workloads), self._memory(), self._ready(), self._starter()]
+        parts += [self._errors(), self._setting()]
+        body = "\n\n".join(part.strip() for part in parts if part)
+        text = _deeper(body) if self.plan.interface == ASGI else body
+        return f"{_INTRODUCTION[self.plan.interface]}\n{text}\n"
 
     def _doubts(self) -> str:
         busy = float(self.machine[LOAD_BEFORE])
         if busy < _QUIET:
             return ""
         return f"**Something else ran on this machine** (load average {busy:g} before the start): believe none of this."
-
-    def _targets(self) -> str:
-        cpu, best = cpu_verdicts(self.rows, self.plan.peers), best_verdicts(self.rows, self.plan.peers)
-        parts = [f"## Targets: {sum(one.reached for one in [*cpu, *best])} of {len(cpu) + len(best)} reached"]
-        if cpu:
-            parts += ["CPU per request, hotswap's as a share of a peer's:", _cpu_table(cpu)]
-        if best:
-            parts += ["Requests/s of the best maintained peer, and that peer's p99:", _best_table(best)]
-        return "\n\n".join(parts)
 
     def _figures(self, workload: Workload) -> str:
         found = [row for row in self.rows if row.workload == workload.name]
@@ -174,36 +200,31 @@ class Report:
         facts = [[name, value] for name, value in self.machine.items()]
         facts.append(["rounds", f"{self.plan.rounds} of {self.plan.times.measured:g} s each"])
         servers = [[peer.name, peer.version, _commands(peer), peer.why] for peer in self.plan.peers]
-        parts = ["## Where and how", table(["", ""], facts, left=2)]
-        return "\n\n".join([*parts, table(["server", "version", "command", "why so"], servers, left=4)])
+        head = ["server", "version", "command", "why so"]
+        parts = ["## Where and how", table(["", ""], facts, left=2), table(head, servers, left=4), *self._notes()]
+        return "\n\n".join(parts)
+
+    def _notes(self) -> list[str]:
+        """What a figure alone does not say of a server."""
+        alone = [peer.name for peer in self.plan.peers if not peer.side_by_side]
+        notes = [f"{peer.name} is not measured: {_absence(peer)}." for peer in self.plan.absent]
+        if alone:
+            text = "With one thread, and so with one call at a time, so that a call that waits holds all the others up"
+            notes.append(f"{text}: {', '.join(alone)}. Their requests/s are no mark to reach.")
+        return notes
+
+
+def _absence(peer: Peer) -> str:
+    return f"{peer.distribution} is not installed, which wants {peer.needs}"
+
+
+def _deeper(markdown: str) -> str:
+    """Every heading one deeper, for a section of a page."""
+    return "\n".join(f"#{line}" if line.startswith("#") else line for line in markdown.splitlines())
 
 
 def _commands(peer: Peer) -> str:
     return "; ".join(f"`{command}`" for command in (peer.command, peer.pair) if command)
-
-
-def _cpu_table(verdicts: Sequence[Verdict]) -> str:
-    head = ["workload", "clients", "peer", "hotswap", "peer's", "ratio", "at most", "verdict"]
-    cells = [
-        [
-            *(one.workload, str(one.clients), one.peer, _shown(one.ours), number(one.theirs)),
-            *(_shown(one.ratio), f"{one.limit:g}", one.text),
-        ]
-        for one in verdicts
-    ]
-    return table(head, cells, left=3)
-
-
-def _best_table(verdicts: Sequence[Verdict]) -> str:
-    head = ["workload", "clients", "peer", "figure", "hotswap", "peer's", "ratio", "verdict"]
-    cells = [
-        [
-            *(one.workload, str(one.clients), one.peer, one.figure),
-            *(_shown(one.ours), number(one.theirs), _shown(one.ratio), one.text),
-        ]
-        for one in verdicts
-    ]
-    return table(head, cells, left=4)
 
 
 def _cells(row: Row) -> list[str]:
@@ -218,10 +239,6 @@ def _cells(row: Row) -> list[str]:
 
 def _mib(value: float) -> str:
     return f"{value / 2**20:.1f}"
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else number(value)
 
 
 def _rounded(value: object) -> object:

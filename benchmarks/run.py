@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.apps.work import loops_per_ms
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import measure
-from benchmarks.peers import Peer
+from benchmarks.peer import Peer
 from benchmarks.plan import Plan
 from benchmarks.results import Measurement
 from benchmarks.server import Server
@@ -42,10 +42,10 @@ def _from(peers: list[Peer], place: int) -> list[Peer]:
 
 
 def _measurements(plan: Plan, workload: Workload, peer: Peer, number: int, loops: float) -> Iterator[Measurement]:
-    left = list(plan.clients)
+    left = list(plan.clients_of(workload))
     try:
         with tempfile.TemporaryDirectory() as folder, Server(peer, workload, Path(folder), loops) as server:
-            for clients in plan.clients:
+            for clients in plan.clients_of(workload):
                 figures, complaints = measure(server, workload, clients, plan.times)
                 left.remove(clients)
                 yield Measurement(workload.name, clients, peer.name, number, figures, tuple(complaints))
@@ -56,7 +56,7 @@ def _measurements(plan: Plan, workload: Workload, peer: Peer, number: int, loops
 
 def said(one: Measurement) -> str:
     """A measurement as one line."""
-    parts = [f"{one.workload:8} {one.clients:3} clients {one.peer:12}"]
+    parts = [f"{one.workload:12} {one.clients:3} clients {one.peer:15}"]
     if one.figures is not None:
         parts.append(
             f"{one.figures.requests_per_second:9,.0f}/s   p50 {one.figures.p50_ms:8.2f} ms"

@@ -16,7 +16,7 @@ from benchmarks.apps.work import LOOPS
 from benchmarks.ask import calls
 from benchmarks.cpu import cpu_seconds, members
 from benchmarks.errors import BenchmarkError
-from benchmarks.peers import Peer
+from benchmarks.peer import Peer
 from benchmarks.workloads import Workload
 
 _START = 20.0
@@ -47,7 +47,7 @@ class Server:
         tally.make(str(self._folder / "tally"))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._peer.arguments(self.address, self._workload.app, self._workload.workers),
+                self._peer.arguments(self.address, self._workload),
                 cwd=self._folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.peers import HOTSWAP, Peer
+from benchmarks.peer import HOTSWAP, Peer
+from benchmarks.peers import OURS
 from benchmarks.results import Figures, Row
+from benchmarks.workloads import WORKLOADS
 
 
 @dataclass(frozen=True)
@@ -14,15 +16,27 @@ class CpuTarget:
     """CPU time per request, as a share of what a peer needs."""
 
     workload: str
-    distribution: str
-    """The peer, with whatever settings it was measured."""
+    peer: str
+    """Its name; hotswap's own if one of its workloads is held against another."""
     at_most: float
+    against: str = ""
+    """The peer's workload, if it is not the same."""
 
 
 CPU_TARGETS = (
-    CpuTarget("hello", "granian", 0.6),
+    CpuTarget("hello", "fastpysgi", 1.2),
+    CpuTarget("hello", "peregrine-1", 1.3),
+    CpuTarget("hello", "peregrine", 0.3),
+    CpuTarget("hello", "granian", 0.3),
+    CpuTarget("hello", "granian-1", 0.6),
     CpuTarget("hello", "gunicorn", 0.08),
+    CpuTarget("flask", "fastpysgi", 1.1),
     CpuTarget("flask", "granian", 0.75),
+    CpuTarget("flask", "granian-1", 0.75),
+    CpuTarget("logged", HOTSWAP, 1.6, against="hello"),
+    CpuTarget("asgi-hello", "uvicorn", 0.7),
+    CpuTarget("asgi-hello", "granian-asgi", 1.05),
+    CpuTarget("fastapi", "uvicorn", 0.9),
 )
 
 
@@ -71,52 +85,55 @@ class Verdict:
         return f"**missed** by {-self.margin:.0%}"
 
 
-def cpu_verdicts(rows: Sequence[Row], peers: Iterable[Peer]) -> list[Verdict]:
-    """What became of CPU_TARGETS: a verdict for each number of clients and each of a peer's settings."""
-    named: dict[str, list[str]] = {}
-    for peer in peers:
-        named.setdefault(peer.distribution, []).append(peer.name)
+def cpu_verdicts(rows: Sequence[Row]) -> list[Verdict]:
+    """What became of CPU_TARGETS, of those that can be judged: a verdict for each number of clients."""
+    return [verdict for target in CPU_TARGETS for verdict in _judged(rows, target)]
+
+
+def unjudged(rows: Sequence[Row], interface: str) -> list[CpuTarget]:
+    """The targets of an interface of which nothing is known: a peer was not measured, or it had errors."""
+    workloads = {one.name for one in WORKLOADS if one.interface == interface}
+    return [target for target in CPU_TARGETS if target.workload in workloads and not _judged(rows, target)]
+
+
+def _judged(rows: Sequence[Row], target: CpuTarget) -> list[Verdict]:
     return [
-        _cpu(ours, row, target.at_most)
-        for target in CPU_TARGETS
-        for ours, row in _pairs(rows, target.workload, named.get(target.distribution, []))
+        Verdict(
+            *(row.workload, row.clients, "CPU per request", f"{target.peer}, {target.against}".removesuffix(", ")),
+            *(None if row.good is None else row.good.cpu_us, theirs.cpu_us, target.at_most),
+        )
+        for row, theirs in _pairs(rows, target.workload, target.against or target.workload, target.peer)
     ]
 
 
-def _cpu(ours: Row, row: Row, at_most: float) -> Verdict:
-    mine = None if ours.good is None else ours.good.cpu_us
-    return Verdict(row.workload, row.clients, "CPU per request", row.peer, mine, _good(row).cpu_us, at_most)
-
-
 def best_verdicts(rows: Sequence[Row], peers: Iterable[Peer]) -> list[Verdict]:
-    """For every workload: requests/s of the maintained peer that has most of them, and that peer's p99."""
-    maintained = [peer.name for peer in peers if peer.maintained and peer.name != HOTSWAP]
-    best: dict[tuple[str, int], tuple[Row, Row]] = {}
+    """For every workload: requests/s of the peer that has most of them, and that peer's p99.
+
+    Peers that are maintained and whose calls run side by side: the others are free of what this costs.
+    """
+    names = [peer.name for peer in peers if peer.maintained and peer.side_by_side and not peer.ours]
+    best: dict[tuple[str, int], tuple[Row, str, Figures]] = {}
     for workload in dict.fromkeys(row.workload for row in rows):
-        for ours, row in _pairs(rows, workload, maintained):
-            key = row.workload, row.clients
-            if key not in best or _good(best[key][1]).requests_per_second < _good(row).requests_per_second:
-                best[key] = ours, row
-    return [verdict for ours, row in best.values() for verdict in _both(ours, row)]
+        for name in names:
+            for ours, theirs in _pairs(rows, workload, workload, name):
+                key = workload, ours.clients
+                if key not in best or best[key][2].requests_per_second < theirs.requests_per_second:
+                    best[key] = ours, name, theirs
+    return [verdict for found in best.values() for verdict in _both(*found)]
 
 
-def _both(ours: Row, row: Row) -> Iterator[Verdict]:
-    mine, theirs = ours.good, _good(row)
+def _both(ours: Row, peer: str, theirs: Figures) -> Iterator[Verdict]:
+    mine = ours.good
     rate = None if mine is None else mine.requests_per_second
     late = None if mine is None else mine.p99_ms
-    where = row.workload, row.clients
-    yield Verdict(*where, "requests/s", row.peer, rate, theirs.requests_per_second, 1.0, more_is_better=True)
-    yield Verdict(*where, "p99", row.peer, late, theirs.p99_ms, 1.0)
+    where = ours.workload, ours.clients
+    yield Verdict(*where, "requests/s", peer, rate, theirs.requests_per_second, 1.0, more_is_better=True)
+    yield Verdict(*where, "p99", peer, late, theirs.p99_ms, 1.0)
 
 
-def _pairs(rows: Sequence[Row], workload: str, peers: Iterable[str]) -> Iterator[tuple[Row, Row]]:
-    """Our row and a peer's under the same load; without those where the peer had errors."""
-    ours = {row.clients: row for row in rows if row.workload == workload and row.peer == HOTSWAP}
+def _pairs(rows: Sequence[Row], workload: str, against: str, peer: str) -> Iterator[tuple[Row, Figures]]:
+    """Our row, and a peer's figures with as many clients; without those where the peer had errors."""
+    theirs = {row.clients: row.good for row in rows if row.workload == against and row.peer == peer}
     for row in rows:
-        if row.workload == workload and row.peer in peers and row.clients in ours and row.good is not None:
-            yield ours[row.clients], row
-
-
-def _good(row: Row) -> Figures:
-    assert row.good is not None, "rows with errors are no mark to reach"
-    return row.good
+        if row.workload == workload and row.peer in OURS.values() and (good := theirs.get(row.clients)) is not None:
+            yield row, good
