@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 _UNKNOWN = "unrecognized arguments: "
 
 
 class CommandParser(argparse.ArgumentParser):
-    """What every command is read by. `known_elsewhere`: options that other servers have, and what is written here."""
+    """What every command is read by. `known_elsewhere`: options that other servers have, and what is written here, ""
+    for nothing of the kind.
+    """
 
     def __init__(self, *arguments: Any, known_elsewhere: Mapping[str, str] | None = None, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._known_elsewhere = known_elsewhere or {}
+
+    def parse_known_args(  # type: ignore[override]  # argparse's has overloads
+        self, args: Sequence[str], namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """As argparse has it; but what is known elsewhere is no abbreviation of an option of ours."""
+        foreign = [name for word in args if (name := word.partition("=")[0]) in self._known_elsewhere]
+        if foreign:
+            self.error(_UNKNOWN + " ".join(foreign))
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 after the usage and the message, which says what may be meant."""
@@ -30,11 +41,11 @@ def suggestion(words: Iterable[str], options: Iterable[str], known_elsewhere: Ma
     from difflib import get_close_matches
 
     there = [option for option in options if option.startswith("--")]
-    meant = []
+    meant: list[str] = []
     for word in words:
         name = word.partition("=")[0]
         if name in known_elsewhere:
-            meant.append(known_elsewhere[name])
+            meant += filter(None, [known_elsewhere[name]])
         elif name.startswith("--"):
             meant += get_close_matches(name, there, n=1, cutoff=0.75)
     return f": did you mean {', '.join(meant)}?" if meant else ""

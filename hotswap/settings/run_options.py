@@ -24,13 +24,15 @@ RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 #: Another name of an option, uvicorn's.
 ALSO: Mapping[str, str] = {"asgi_loop": "--loop", "asgi_lifespan": "--lifespan"}
-#: What uvicorn, uWSGI, granian, waitress, hypercorn and Flask call it.
+#: What uvicorn, uWSGI, granian, waitress, hypercorn and Flask call it; "" where hotswap has nothing of the kind.
 KNOWN_ELSEWHERE: Mapping[str, str] = {
     "--access-log": "--access-logfile -",
     "--accesslog": "--access-logfile FILE",
     "--app-dir": "--chdir DIR",
     "--errorlog": "--error-logfile FILE",
     "--fd": "--bind fd://N",
+    "--h11-max-incomplete-event-size": "--limit-request-line BYTES",
+    "--header": "",
     "--http": "--bind HOST:PORT",
     "--http-socket": "--bind HOST:PORT",
     "--limit-max-requests": "--max-requests NUMBER",
@@ -41,6 +43,7 @@ KNOWN_ELSEWHERE: Mapping[str, str] = {
     "--processes": "--workers N",
     "--proxy-headers": "--forwarded-allow-ips ADDRESSES",
     "--reload-dir": "--reload-extra-file FILES",
+    "--reload-include": "--reload-extra-file FILES",
     "--socket": "--bind unix:PATH",
     "--ssl-ca-certs": "--ca-certs FILE",
     "--ssl-cert-reqs": "--cert-reqs NUMBER",
@@ -53,6 +56,7 @@ KNOWN_ELSEWHERE: Mapping[str, str] = {
     "--touch-reload": "--reload-extra-file FILES",
     "--uds": "--bind unix:PATH",
     "--unix-socket": "--bind unix:PATH",
+    "--ws": "",
     "--ws-per-message-deflate": "--no-ws-per-message-deflate",
     "--wsgi-file": "hotswap run MODULE:APP",
 }
