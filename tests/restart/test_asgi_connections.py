@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 
 import pytest
@@ -11,10 +10,13 @@ from tests.asking import read_answer, request
 from tests.harness import Program
 from tests.many_connections import ManyConnections
 from tests.restart.clusters import settle
+from tests.restart.gates import open_gate
 from tests.traffic.answers import Answer, AnswerReader
 
 #: How many workers, and which loop: what moves connections knows neither.
 BOTH = pytest.mark.parametrize(("number", "loop"), [(0, "uvloop"), (2, "asyncio")], ids=["single", "workers"])
+#: As many as an application's threads, of which each stands at a gate.
+_CLIENTS = 4
 HEAD = request("/version", "X-Padding: " + "x" * 50)
 
 
@@ -77,25 +79,24 @@ def test_half_a_head(program: Program, number: int, loop: str) -> None:
 def test_pipelined_requests(program: Program, number: int, loop: str) -> None:
     """Each is called once and answered in its turn, by the generation that has the connection then."""
     program.start(app="asgi", workers=number, asgi_loop=loop)
-    count, seen = 8, set[int]()
-    with ManyConnections(program.address, 20) as clients:
+    gates = ("one", "two", "three")
+    with ManyConnections(program.address, _CLIENTS) as clients:
         for who, client in enumerate(clients.socks):
-            pairs = [request("/slow/0.2") + request(f"/echo/{who}-{at}") for at in range(count)]
-            client.sendall(b"".join(pairs))
-        program.wait_for("slow 0.2 began")
-        for generation in (2, 3):
-            program.deploy(version=str(generation))
-            program.restart()
+            client.sendall(b"".join(request(f"/gated/{gate}") + request(f"/echo/{who}-{gate}") for gate in gates))
+        for generation, gate in enumerate(gates, 1):
+            program.wait_for(rf"(?s)(at gate {gate}\n.*){{{_CLIENTS}}}")
+            if generation < 3:
+                program.deploy(version=str(generation + 1))
+                program.restart()
+            open_gate(program, gate)
         for who, client in enumerate(clients.socks):
-            answers = read_answers(client, 2 * count)
+            answers = read_answers(client, 6)
             assert {(answer.status, answer.closes) for answer in answers} == {(200, False)}
-            expected = [text for at in range(count) for text in ("waited 0.2", f"{who}-{at}")]
-            assert [answer.body.decode().partition(" version=")[0] for answer in answers] == expected
-            by = [int(answer.headers["x-generation"]) for answer in answers]
+            assert [answer.body.decode().split()[0] for answer in answers[1::2]] == [f"{who}-{gate}" for gate in gates]
+            by = [answer.headers["x-generation"] for answer in answers]
+            assert by[::2] == ["1", "2", "3"]
             assert by == sorted(by)
-            seen.update(by)
-        assert seen == {1, 2, 3}
         settle(program)
-        assert clients.get("/version") == {b"3": 20}
-    assert len(re.findall(r"slow 0\.2 began", program.text())) == 20 * count
+        assert clients.get("/version") == {b"3": _CLIENTS}
+    assert program.text().count("at gate ") == 3 * _CLIENTS
     program.stop()
