@@ -71,9 +71,16 @@ _PEERS = (
     Peer(
         "gunicorn-asgi",
         "gunicorn",
-        f"{_GUNICORN} {_APP}",
-        "its own worker for ASGI, with uvloop and its C parser",
-        pair=f"{_GUNICORN} --workers 2 {_APP}",
+        f"{_GUNICORN} --http-parser fast {_APP}",
+        "its own worker for ASGI, with uvloop and its C parser, with which it closes some connections during uploads",
+        pair=f"{_GUNICORN} --workers 2 --http-parser fast {_APP}",
+    ),
+    Peer(
+        "gunicorn-asgi-python",
+        "gunicorn",
+        f"{_GUNICORN} --http-parser python {_APP}",
+        "without its C parser",
+        usual=False,
     ),
     Peer(
         "peregrine-asgi",
