@@ -6,11 +6,11 @@ so can one for ASGI over the same `engine.http1` and `engine.transport`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, NamedTuple, Protocol
 
-from hotswap.engine.values import Counters, Environ, Give, InFlight, Moved
+from hotswap.engine.values import Counters, Give, InFlight, Moved
 
 
 class Sock(Protocol):
@@ -36,7 +36,7 @@ class Logger(Protocol):
     def warning(self, msg: str, /, *args: Any) -> None: ...
     def error(self, msg: str, /, *args: Any) -> None: ...
     def exception(self, msg: str, /, *args: Any) -> None: ...
-    def access(self, resp: Any, req: Any, environ: Environ, request_time: Any) -> None: ...
+    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: Any) -> None: ...
 
 
 class EngineHost(NamedTuple):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hotswap.engine.base import Logger
-from hotswap.engine.values import Environ
 
 
 class GuardedLog:
@@ -41,7 +40,7 @@ class GuardedLog:
     def exception(self, msg: str, /, *args: Any) -> None:
         self._say(self._log.exception, msg, args)
 
-    def access(self, resp: Any, req: Any, environ: Environ, request_time: Any) -> None:
+    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: Any) -> None:
         """One that fails is told to the error log: the client has its answer, and goes on."""
         try:
             self._log.access(resp, req, environ, request_time)

@@ -35,6 +35,14 @@ class PatientHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
         except Exception:  # noqa: BLE001  as in every handler: a line that cannot be written must not end a request
             self.handleError(record)
 
+    def write_line(self, text: str) -> None:
+        """Write one line as `emit` does, without a record. The caller holds the lock, and handles what is raised."""
+        if self._dropped and self._has_room():
+            record = logging.LogRecord("", logging.WARNING, "", 0, "", (), None)
+            text = self.format(_dropping(record, self._dropped)) + self.terminator + text
+            self._dropped = 0
+        self._write(text + self.terminator)
+
     def _write(self, text: str) -> None:
         if not _is_pipe(self.stream):
             # It was one while this process booted (restart/boot_stderr.py). In pieces, lines of several processes mix.

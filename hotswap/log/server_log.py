@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hotswap.errors import SettingError
+from hotswap.log.access_lines import AccessLines
 from hotswap.log.duplicates import write_once
 from hotswap.log.patient_handler import never_block
 from hotswap.log.record_fields import add_fields
@@ -44,7 +45,8 @@ class Log:
         methods = (getattr(type(self.gunicorn), name) for name in ("info", "warning", "error"))
         #: a user's logger class may have methods that take no `extra`
         self._takes_extra = all(method.__module__.startswith("gunicorn.") for method in methods)
-        self.access = self.gunicorn.access
+        plain = AccessLines.can_stand_for(self.gunicorn)
+        self.access = AccessLines(self.gunicorn).access if plain else self.gunicorn.access
         ours = (self.gunicorn.error_log, self.gunicorn.access_log)
         for logger in ours:
             never_block(logger)

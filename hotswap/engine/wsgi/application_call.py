@@ -131,7 +131,7 @@ class ApplicationCall:
         return outcome
 
     def _log_access(self, response: Response, request: WsgiRequest) -> None:
-        took = timedelta(seconds=monotonic() - request.started)
+        took = timedelta(0, monotonic() - request.started)
         self._state.log.access(response, request, request.environ, took)
 
     def _count(self, outcome: int, response: Response) -> int:

@@ -1,0 +1,274 @@
+"""Lines of the access log are gunicorn's, to the byte, and gunicorn writes them itself where anybody could tell."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotswap.log.access_lines import AccessLines
+from hotswap.log.patient_handler import PatientHandler
+from hotswap.log.record_fields import add_fields
+
+ENVIRON = {
+    "REQUEST_METHOD": "GET",
+    "RAW_URI": '/a"b?c=d',
+    "PATH_INFO": "/a",
+    "QUERY_STRING": "c=d",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "127.0.0.1",
+    "HTTP_USER_AGENT": 'says "hello"',
+}
+TOOK = timedelta(seconds=61, microseconds=1234)
+ALL = " ".join(f"%({name})s" for name in "hlutrsmUqHbBfaTDMLpxZ")
+ALL += " %({Host}i)s %({x-one}O)s %({path_info}e)s %({no}i)s"
+
+
+class Asked:
+    """A logger of gunicorn's with one file, and what it has written."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        cfg = Config()
+        cfg.set("accesslog", str(path))
+        cfg.set("access_log_format", text)
+        self.gunicorn: Any = Logger(cfg)
+        self.gunicorn.now = lambda: "[now]"
+        handlers = self.gunicorn.access_log.handlers
+        handlers[:] = [each for each in handlers if hasattr(each, "_gunicorn")]  # pytest listens to every logger
+        add_fields(1, handlers)
+        self.lines = AccessLines(self.gunicorn)
+        (self.handler,) = self.gunicorn.access_log.handlers
+
+    def written(self, access: Callable[..., object], *arguments: Any) -> str:
+        """What is new in the file."""
+        before = self.path.stat().st_size
+        access(*arguments)
+        return self.path.read_bytes()[before:].decode()
+
+    def both(self, *arguments: Any) -> tuple[str, str]:
+        """What gunicorn writes, and what is written here."""
+        return self.written(self.gunicorn.access, *arguments), self.written(self.lines.access, *arguments)
+
+
+def request(**changes: Any) -> tuple[Any, ...]:
+    """The arguments for a request; a variable that is None is not there."""
+    environ = {name: value for name, value in {**ENVIRON, **changes}.items() if value is not None}
+    answer = SimpleNamespace(status="200 OK", sent=5, headers=[("X-One", "1"), ("x-one", '"2"')])
+    return answer, SimpleNamespace(headers=[("HOST", "here"), ("host", "there")]), environ, TOOK
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Callable[[str], Asked]]:
+    """Makes loggers; gunicorn's are of the whole process."""
+    made: list[Asked] = []
+
+    def make(text: str = ALL) -> Asked:
+        made.append(Asked(tmp_path / f"{len(made)}.log", text))
+        return made[-1]
+
+    yield make
+    log = logging.getLogger("gunicorn.access")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    log.filters.clear()
+    log.propagate = log.disabled = False
+    logging.disable(logging.NOTSET)
+    logging.setLogRecordFactory(logging.LogRecord)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ALL,
+        Config().access_log_format,
+        "%(m)10s|%(B)05d|%(D)d|%(s)-6s|100%%|%(L).3s",
+        "%({HOST}i)s %({X-ONE}o)s %({HTTP_USER_AGENT}e)s %({not closed)s",
+        "no conversion",
+    ],
+)
+def test_every_atom(asked: Callable[[str], Asked], text: str) -> None:
+    theirs, ours = asked(text).both(*request(HTTP_AUTHORIZATION="Basic dXNlcjpzZWNyZXQ="))
+    assert ours == theirs
+    assert ours
+
+
+@given(st.dictionaries(st.sampled_from([*ENVIRON, "HTTP_REFERER", "HTTP_AUTHORIZATION"]), st.text(max_size=9)))
+def test_every_text(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, str]) -> None:
+    """What a client may have sent, and an application may have made of it."""
+    asked = Asked(tmp_path_factory.mktemp("log") / "log", ALL)
+    text = {name: value.encode("utf-8", "replace").decode("latin-1") for name, value in changes.items()}
+    theirs, ours = asked.both(*request(**text))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "changes", [{"REMOTE_ADDR": 7}, {"HTTP_REFERER": b"bytes"}, {"HTTP_AUTHORIZATION": "Digest x"}, {"PATH_INFO": None}]
+)
+def test_what_no_client_can_send(asked: Callable[[str], Asked], changes: dict[str, Any]) -> None:
+    theirs, ours = asked(ALL).both(*request(**changes))
+    assert ours == theirs
+
+
+def test_other_shapes_of_answers_and_requests(asked: Callable[[str], Asked]) -> None:
+    """A number for the status, dictionaries of headers, no body."""
+    _, _, environ, took = request()
+    answer = SimpleNamespace(status=404, sent=None, headers={"X-One": "1"})
+    theirs, ours = asked(ALL).both(answer, {"Host": "here"}, environ, took)
+    assert ours == theirs
+
+
+def test_an_environ_without_its_method_fails_as_ever(asked: Callable[[str], Asked]) -> None:
+    with pytest.raises(KeyError, match="REQUEST_METHOD"):
+        asked(ALL).lines.access(*request(REQUEST_METHOD=None))
+
+
+def test_the_time_is_asked_for_once_a_second(asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([100.2, 100.9, 101.0, 99.5])
+    monkeypatch.setattr("hotswap.log.access_lines.time", lambda: next(times))
+    one = asked("%(t)s")
+    said = iter(["first", "second", "set back"])
+    one.gunicorn.now = lambda: next(said)
+    assert [one.lines.now() for _ in range(4)] == ["first", "first", "second", "set back"]
+
+
+class Record(logging.LogRecord):
+    """One of the program's."""
+
+
+def _filters_on_the_logger(one: Asked) -> None:
+    one.gunicorn.access_log.addFilter(lambda _record: True)
+
+
+def _filters_on_the_handler(one: Asked) -> None:
+    one.handler.addFilter(lambda _record: True)
+
+
+def _a_format(one: Asked) -> None:
+    one.handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+
+
+def _a_formatter(one: Asked) -> None:
+    class Other(logging.Formatter):
+        """May do anything."""
+
+    one.handler.setFormatter(Other("%(message)s"))
+
+
+def _a_second_handler(one: Asked) -> None:
+    one.gunicorn.access_log.addHandler(logging.NullHandler())
+
+
+def _another_kind_of_handler(one: Asked) -> None:
+    class Other(logging.FileHandler):
+        """May do anything."""
+
+    one.gunicorn.access_log.handlers[:] = [other := Other(str(one.path))]
+    other.setFormatter(one.handler.formatter)
+
+
+def _a_level(one: Asked) -> None:
+    one.handler.setLevel(logging.WARNING)
+
+
+def _a_disabled_log(_one: Asked) -> None:
+    logging.disable(logging.INFO)
+
+
+def _a_disabled_logger(one: Asked) -> None:
+    one.gunicorn.access_log.disabled = True
+
+
+def _propagation(one: Asked) -> None:
+    one.gunicorn.access_log.propagate = True
+
+
+def _a_record_factory(_one: Asked) -> None:
+    logging.setLogRecordFactory(Record)
+
+
+def _a_log_that_is_off(one: Asked) -> None:
+    one.gunicorn._access_log_enabled = False
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        _filters_on_the_logger, _filters_on_the_handler, _a_format, _a_formatter, _a_second_handler,
+        _another_kind_of_handler, _a_level, _a_disabled_log, _a_disabled_logger, _propagation, _a_record_factory,
+        _a_log_that_is_off,
+    ],
+)  # fmt: skip
+def test_where_anybody_could_tell_gunicorn_does_it(
+    asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch, changed: Callable[[Asked], None]
+) -> None:
+    """At once, whenever the program changes it."""
+    one = asked(ALL)
+    by_gunicorn: list[Any] = []
+    access = one.gunicorn.access
+
+    def access_by_gunicorn(*arguments: Any) -> None:
+        by_gunicorn.append(arguments)
+        access(*arguments)
+
+    monkeypatch.setattr(one.gunicorn, "access", access_by_gunicorn)
+    first = one.written(one.lines.access, *request())
+    assert first
+    assert not by_gunicorn
+    changed(one)
+    theirs, ours = one.both(*request())
+    assert ours == theirs
+    assert len(by_gunicorn) == 2
+
+
+def test_a_logger_class_that_does_otherwise_is_left_alone(tmp_path: Path, asked: Callable[[str], Asked]) -> None:
+    class Other(Logger):  # type: ignore[misc]
+        """A user's."""
+
+        def atoms(self, *arguments: Any) -> Any:
+            return {**super().atoms(*arguments), "h": "hidden"}
+
+    one = asked(ALL).gunicorn
+    assert AccessLines.can_stand_for(one)
+    assert not AccessLines.can_stand_for(Other(one.cfg))
+    one.cfg.set("access_log_format", "%(h)*d")
+    assert not AccessLines.can_stand_for(one)
+
+
+def test_a_stream_and_a_pipe(asked: Callable[[str], Asked]) -> None:
+    """What the application has printed there goes before."""
+    one = asked("%(m)s")
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    for kind in (logging.StreamHandler, PatientHandler):
+        handler = kind(stream)
+        handler.setFormatter(one.handler.formatter)
+        one.gunicorn.access_log.handlers[:] = [handler]
+        stream.write("printed ")
+        one.lines.access(*request())
+    assert stream.buffer.getvalue() == b"printed GET\nprinted GET\n"
+
+
+def test_a_line_that_cannot_be_written_ends_no_request(
+    asked: Callable[[str], Asked], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = asked("%(m)s")
+    stream, one.handler.stream = one.handler.stream, io.StringIO()
+    stream.close()
+    one.handler.stream.close()
+    one.lines.access(*request())
+    said = capsys.readouterr().err
+    assert "--- Logging error ---" in said
+    assert "I/O operation on closed file" in said
+    assert one.handler.lock.acquire(blocking=False)
+    one.handler.lock.release()
