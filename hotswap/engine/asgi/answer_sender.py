@@ -31,6 +31,9 @@ class AnswerSender(ClientWire):
     phase = WAITING
     fields: Any = ()  # the answer's, as the application gave them
     sent = 0  # bytes of the body
+    _held: list[bytes] | None = None  # what goes when the loop's round ends; None: what comes first goes at once
+    _held_size = 0  # bytes in it
+    _waits = False  # for the end of the round
     has_trailers = False  # the application wants to send some
 
     def settles(self) -> bool:
@@ -55,7 +58,7 @@ class AnswerSender(ClientWire):
             self.phase = HEAD
             if message.get("trailers"):
                 self.has_trailers = True
-            self._context.send_soon(self)
+            self._wait_for_round()
         elif kind == "http.response.body" and HEAD <= phase <= BODY:
             data = message.get("body", b"")
             if data.__class__ is not bytes:
@@ -82,11 +85,57 @@ class AnswerSender(ClientWire):
             wanted = ("start", "body", "body", "trailers")[phase]
             raise RuntimeError(f"Expected ASGI message 'http.response.{wanted}', but got '{kind}'.")
 
-    def send_head(self) -> None:
-        """Nothing of the body has followed at once: send the head alone, if that is still to do."""
+    def _wait_for_round(self) -> None:
+        if not self._waits:
+            self._waits = True
+            self._context.expect(self)
+
+    def waits(self) -> bool:
+        """Whether something is to be sent when the round ends; if not, it need not be told of it."""
+        self._waits = self.phase == HEAD or self._held is not None
+        return self._waits
+
+    def end_round(self) -> None:
+        """The loop's round is over: send the head alone, if nothing of the body has followed, and what is held."""
+        self._waits = False
         if self.phase == HEAD and not self.gone:
             self.phase = BODY
             self.write(self._make_head(None))
+        self.release()
+        self._held = None
+
+    def release(self) -> None:
+        """Send what is held."""
+        held, self._held_size = self._held, 0
+        if held:
+            data = b"".join(held)
+            held.clear()
+            self.write(data)
+
+    def _put(self, data: bytes, *, last: bool) -> None:
+        """Send a piece of the body at once; but those that follow in the same round of the loop go together, so that
+        many small ones do not cost a system call each."""
+        held = self._held
+        if held is None:
+            self.write(data)
+            if not (last or self.gone):
+                self._held = []
+                self._wait_for_round()
+            return
+        held.append(data)
+        self._held_size += len(data)
+        if last or self._held_size > _JOIN:
+            self.release()
+
+    def part(self) -> None:
+        """See `ClientWire`."""
+        self._held = None
+        super().part()
+
+    def close(self) -> None:
+        """See `ClientWire`: what is held is written before."""
+        self.release()
+        super().close()
 
     def _make_head(self, whole: int | None) -> bytes:
         """The head's bytes; `whole` is the body's length if all of it is known."""
@@ -132,8 +181,9 @@ class AnswerSender(ClientWire):
         if head.chunked:
             self._write_chunk(first, body, last=not more and not self.has_trailers)
         elif len(body) <= _JOIN:
-            self.write(first + body)
+            self._put(first + body, last=not more)
         else:
+            self.release()
             self.write_parts(first, body)
         if not more:
             if self.has_trailers and head.chunked:
@@ -153,10 +203,11 @@ class AnswerSender(ClientWire):
     def _write_chunk(self, first: bytes, body: bytes, *, last: bool) -> None:
         end = b"\r\n0\r\n\r\n" if last else b"\r\n"
         if not body:
-            self.write(first + end[2:])
+            self._put(first + end[2:], last=last)
         elif len(body) <= _JOIN:
-            self.write(b"%b%x\r\n%b%b" % (first, len(body), body, end))
+            self._put(b"%b%x\r\n%b%b" % (first, len(body), body, end), last=last)
         else:
+            self.release()
             self.write_parts(b"%b%x\r\n" % (first, len(body)), body, end)
 
     # extensions
@@ -169,6 +220,7 @@ class AnswerSender(ClientWire):
     def _send_trailers(self, message: Message) -> None:
         self._trailers += field_lines(message.get("headers", ()))
         if not message.get("more_trailers", False):
+            self.release()
             self.write(b"0\r\n%b\r\n" % self._trailers)
             self.complete(keep=self.head.keep)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hotswap.engine.asgi.answer_phase import HEAD
 from hotswap.engine.asgi.websocket_closings import WebsocketClosings
 
 if TYPE_CHECKING:
@@ -41,12 +40,11 @@ class RunningCall(Protocol):
     async def run(self) -> None: ...
 
 
-class HeadHolder(Protocol):
-    """One whose answer's head may have to be sent alone."""
+class RoundWaiter(Protocol):
+    """One that holds something back until the loop's round ends: an answer's head, or pieces of its body."""
 
-    phase: int  # see `answer_phase`
-
-    def send_head(self) -> None: ...
+    def waits(self) -> bool: ...
+    def end_round(self) -> None: ...
 
 
 Record = Callable[[Any], None]
@@ -81,35 +79,35 @@ class CallContext:
         #: Every application call that has not returned; those whose answer is complete have no connection any more.
         self.running: set[RunningCall] = set()
         self.cut = False  # calls are cancelled
-        self._heads: list[HeadHolder] = []
-        self._are_heads_due = False
+        self._waiters: list[RoundWaiter] = []
+        self._is_end_due = False
 
-    def send_soon(self, sender: HeadHolder) -> None:
-        """The application has begun its answer: send the head alone if no body follows at once."""
-        self._heads.append(sender)
-        self.expect_heads()
+    def expect(self, waiter: RoundWaiter) -> None:
+        """Tell it when the loop's round ends."""
+        self._waiters.append(waiter)
+        self.expect_end()
 
-    def expect_heads(self) -> None:
-        """Look soon whether there are such answers. Behind new tasks it costs no round of the loop of its own."""
-        if not self._are_heads_due:
-            self._are_heads_due = True
-            self.state.soon(self._send_heads)
+    def expect_end(self) -> None:
+        """Look soon whether somebody waits. Behind new tasks it costs no round of the loop of its own."""
+        if not self._is_end_due:
+            self._is_end_due = True
+            self.state.soon(self._end_round)
 
     def run_first_step(self, step: Callable[[], None]) -> None:
-        """Run the first step of a call outside of the loop's rounds; look for heads again if it has left one."""
-        self._are_heads_due = True
+        """Run the first step of a call outside of the loop's rounds; ask for the end of one if it left something."""
+        self._is_end_due = True
         try:
             step()
         finally:
-            self._are_heads_due = False
-            self._heads = [sender for sender in self._heads if sender.phase == HEAD]
-            if self._heads:
-                self.expect_heads()
+            self._is_end_due = False
+            self._waiters = [waiter for waiter in self._waiters if waiter.waits()]
+            if self._waiters:
+                self.expect_end()
 
-    def _send_heads(self) -> None:
-        heads, self._heads, self._are_heads_due = self._heads, [], False
-        for sender in heads:
-            sender.send_head()
+    def _end_round(self) -> None:
+        waiters, self._waiters, self._is_end_due = self._waiters, [], False
+        for waiter in waiters:
+            waiter.end_round()
 
     def server_lines(self) -> bytes:
         """The lines that the server adds to an answer, each with CRLF in front."""

@@ -85,10 +85,10 @@ class Calls:
             call.task = self._state.loop.create_task(call.run())
         return True
 
-    def expect_heads(self) -> None:
-        """Behind the tasks that have begun: send those heads alone that no body has followed."""
+    def expect_end(self) -> None:
+        """Behind the first steps of the tasks that have begun, a round ends for their answers."""
         self.has_begun = False
-        self._context.expect_heads()
+        self._context.expect_end()
 
     def _turn_away(self, conn: Connection) -> None:
         self._state.log.warning("Exceeded concurrency limit.")

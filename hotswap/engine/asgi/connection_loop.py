@@ -25,9 +25,11 @@ same connection has a task of its own. The engine is idle when no such task runs
 of the loop cancel tasks; a client that goes does not.
 
 **Bytes.** A head is held back until the first of its body, so that both go in one system call, but not beyond the
-loop's next round (`CallContext.send_soon`). What the client does not take is held back in `ClientWire`, and the next
-`send` waits while that is more than 64 KiB. Reading goes on while a request runs, since its client's end is to be
-seen, but pauses while 64 KiB of its body wait for `receive`, or 16 KiB of the next requests.
+loop's round (`CallContext.expect`). Of a body in pieces the first goes at once, and those that follow it in the same
+round go together when that ends, or are 64 KiB; as with uvloop's transports, where the first waits as well. What the
+client does not take is held back in `ClientWire`, and the next `send` waits while that is more than 64 KiB. Reading
+goes on while a request runs, since its client's end is to be seen, but pauses while 64 KiB of its body wait for
+`receive`, or 16 KiB of the next requests.
 
 **Which thread may call what.** The loop's thread: this class, `Calls`, `ClientWire` and `HttpCall`, `RequestReader`,
 `Deadlines`, `Handshakes.step`, `Pollables.run`. Any thread: `ConnectionTable`, `IdleConnections`, `Offers`,
@@ -126,7 +128,7 @@ class ConnectionLoop:
         for _ in range(len(ready)):
             self._handle(ready.popleft(), 0)
         if self._calls.has_begun:
-            self._calls.expect_heads()
+            self._calls.expect_end()
         if now >= state.next_tick:
             self._deadlines.tick(now)
         if state.next_tick != self._timer_at:

@@ -57,6 +57,65 @@ def test_head_and_body_go_together(serve: Serve) -> None:
     assert b"\r\ncontent-length: 5" in head
 
 
+@pytest.mark.parametrize("length", [True, False])
+def test_pieces_of_one_round_go_together(serve: Serve, length: bool) -> None:
+    """The first at once; and those of later rounds by themselves."""
+    go_on = AsyncGate()
+
+    @over_http
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(200, (b"content-length", b"9")) if length else start())
+        for piece in (b"1", b"2", b"3"):
+            await send(body(piece, more=True))
+        await go_on.wait()
+        for piece in (b"4", b"5", b"6"):
+            await send(body(piece, more=True))
+        await asyncio.sleep(0)
+        for piece in (b"7", b"8"):
+            await send(body(piece, more=True))
+        await send(body(b"9"))
+
+    framed = (lambda data: data) if length else (lambda data: b"".join(b"1\r\n%c\r\n" % one for one in data))
+    with packets(serve(app)) as client:
+        client.send(request())
+        assert client.recv(65536).endswith(b"\r\n\r\n" + framed(b"1"))
+        assert client.recv(65536) == framed(b"23")
+        go_on.open()
+        taken = [client.recv(65536) for _ in range(4)]
+    assert taken == [framed(b"4"), framed(b"56"), framed(b"7"), framed(b"89") + (b"" if length else b"0\r\n\r\n")]
+
+
+def test_many_pieces_of_one_round_are_not_held(serve: Serve) -> None:
+    """More than 64 KiB of them go, and the application waits for a client that does not take them."""
+
+    @over_http
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        for _ in range(3000):
+            await send(body(b"x" * 1000, more=True))
+        await send(body(b"x" * 100_000, more=True))
+        await send(body())
+
+    client = serve(app).connect()
+    assert client.get().body == b"x" * 3_100_000
+
+
+def test_what_was_sent_before_a_failure_arrives(serve: Serve) -> None:
+    @over_http
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        for piece in (b"1", b"2", b"3"):
+            await send(body(piece, more=True))
+        raise ValueError("of the application")
+
+    server = serve(app)
+    server.expected_exceptions = 1
+    client = server.connect()
+    client.send(request())
+    client.head()
+    assert client.rest() == b"1\r\n1\r\n1\r\n2\r\n1\r\n3\r\n"
+
+
 def test_a_head_alone_is_sent_at_once(serve: Serve) -> None:
     """Where the application waits before the body: a browser opens its event stream by it."""
     gate = AsyncGate()
