@@ -136,7 +136,7 @@ class Stage(enum.Enum):
     SERVING = "serving"
     LEAVING = "leaving"  # told to leave, as all are
     DISMISSED = "dismissed"  # told to leave, alone: another worker has its slot
-    DROPPED = "dropped"  # killed, having never accepted
+    DROPPED = "dropped"  # told to end, or killed, having never accepted
 
 
 class Phase(enum.Enum):

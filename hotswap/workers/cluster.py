@@ -21,10 +21,7 @@ from hotswap.workers.context import ServerContext
 from hotswap.workers.handle import WorkerHandle
 from hotswap.workers.health import LOOK_EVERY
 from hotswap.workers.spawn import Forker
-from hotswap.workers.supervisor import Supervisor
-
-#: How long a hammered worker may take to end by itself (seconds).
-HAMMER_PATIENCE = 2.0
+from hotswap.workers.supervisor import HAMMER_PATIENCE, Supervisor
 
 
 class Cluster:
@@ -141,16 +138,16 @@ class Cluster:
         handles = list(self._handles.values())
         for handle in handles:
             handle.order(Order.HAMMER)
-        self._wait_for_ends(HAMMER_PATIENCE)
+        self._wait_for_ends(handles)
         for handle in handles:
             for message in handle.news():
                 self._supervisor.take_news(handle, message)
         return [request for handle in handles for request in handle.cut]
 
-    def _wait_for_ends(self, seconds: float) -> None:
-        """Wait so long for all workers to end. Not with the event loop: one of its callbacks may be what called us."""
-        until = time.monotonic() + seconds
-        left = {handle.pidfd for handle in self._handles.values()}
+    def _wait_for_ends(self, handles: Collection[WorkerHandle]) -> None:
+        """Wait for workers that were told to end. Not with the event loop: one of its callbacks may have called us."""
+        until = time.monotonic() + HAMMER_PATIENCE
+        left = {handle.pidfd for handle in handles}
         while left and (patience := until - time.monotonic()) > 0:
             poll = select.poll()
             for fd in left:
@@ -158,8 +155,11 @@ class Cluster:
             left -= {fd for fd, _ in poll.poll(patience * 1000)}
 
     def stop(self) -> None:
-        """Kill and reap the workers that are left."""
+        """Kill and reap the workers that are left; those of a boot that has failed may shut down before."""
+        failed = self._supervisor.phase is Phase.BOOTING
         self._supervisor.leave()
+        if failed:
+            self._wait_for_ends(self._supervisor.at(Stage.DROPPED))
         for handle in list(self._handles.values()):
             handle.signal(signal.SIGKILL)
             handle.reap(wait=True)

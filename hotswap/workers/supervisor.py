@@ -22,6 +22,9 @@ from hotswap.workers.health import LOOK_EVERY, HealthCheck, is_too_old
 from hotswap.workers.spawn import Forker
 from hotswap.workers.worker_slot import WorkerSlot
 
+#: How long a hammered worker may take to end by itself (seconds).
+HAMMER_PATIENCE = 2.0
+
 
 class Supervisor:
     """All workers of this generation. Every method is called on the main thread."""
@@ -134,9 +137,9 @@ class Supervisor:
                 handle.order(Order.BE_LAME_DUCK)
 
     def dismiss(self, handle: WorkerHandle, takes: list[str] | None = None, *, moves: bool = True) -> None:
-        """Have it leave alone: it hands its connections over to its siblings. One that never accepted is killed."""
+        """Have it leave alone: it hands its connections over to its siblings. One that never accepted ends."""
         if handle.idle:
-            self._kill(handle)
+            self._drop(handle)
             return
         handle.stage = Stage.DISMISSED
         handle.waiting = None
@@ -147,9 +150,14 @@ class Supervisor:
             # It has a deadline of its own, and then may still wait for threads of the application's.
             self._loop.later(limit, functools.partial(handle.signal, signal.SIGKILL))
 
-    def _kill(self, handle: WorkerHandle) -> None:
+    def _drop(self, handle: WorkerHandle) -> None:
+        """No client misses it: it is killed; but what has loaded may have been started up (ASGI), and is shut down."""
+        if handle.stage is Stage.LOADED and handle.comes_back:
+            handle.order(Order.HAMMER)
+            self._loop.later(HAMMER_PATIENCE, functools.partial(handle.signal, signal.SIGKILL))
+        else:
+            handle.signal(signal.SIGKILL)
         handle.stage = Stage.DROPPED
-        handle.signal(signal.SIGKILL)
 
     def leave(self) -> None:
         """From now on no worker is replaced, and one that has not begun to serve does not begin."""
@@ -157,7 +165,7 @@ class Supervisor:
         for slot in self.slots:
             slot.cancel()
         for handle in self.at(Stage.LOADING, Stage.LOADED):
-            self._kill(handle)
+            self._drop(handle)
 
     def replace(self, handle: WorkerHandle) -> None:
         """It goes, and cannot be called back: its slot is free at once."""

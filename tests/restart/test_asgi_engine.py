@@ -94,12 +94,12 @@ def test_draining(program: Program, number: int, loop: str) -> None:
 @MODES
 def test_a_startup_that_hangs(program: Program, number: int) -> None:
     """Fails the restart before its time is over, and says in which line it waits."""
-    program.start(app="asgi", workers=number, boot_timeout=12)
+    program.start(app="asgi", workers=number, boot_timeout=8)
     program.deploy(below=("startups.choose", "hangs"))
     command = restart(program)
     assert command.returncode == 1
     assert "the startup of the application failed (ASGI lifespan)" in command.stderr
-    assert "it is not complete after 9 s, 75% of boot_timeout; it is here:" in command.stderr
+    assert "it is not complete after 6 s, 75% of boot_timeout; it is here:" in command.stderr
     assert "await asyncio.Event().wait()" in command.stderr
     assert program.get("/version").status == 200
     assert program.stop() == 0
@@ -173,6 +173,7 @@ def test_the_check_is_answered_by_the_application(program: Program, number: int)
     """Behind its startup; a failing one fails the restart, and what was started up is shut down."""
     program.start(app="asgi", workers=number, check="/version")
     program.restart()
+    program.settle()
     program.deploy(check="/nothing")
     mark = program.mark()
     command = restart(program)
