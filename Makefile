@@ -40,7 +40,9 @@ quick: lint types
 	$(BIN)/python -m pytest -n 2 -m "not live" $(ARGS)
 
 coverage: $(VENV)/test.stamp
-	$(BIN)/coverage run -m pytest -m "not live" $(ARGS)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 -m "not live" $(ARGS)
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include "hotswap/*" --skip-covered --fail-under 0
 	$(BIN)/coverage report --show-missing
 
@@ -111,5 +113,5 @@ $(VENV)/made.stamp:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

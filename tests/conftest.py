@@ -26,9 +26,12 @@ def _orphans_are_ours() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _hang_ups_end() -> None:
-    """Under nohup SIGHUP is ignored, which every program under test would inherit."""
+def _signals_end() -> None:
+    """Under nohup SIGHUP is ignored, in the background of a script SIGINT, and every program under test would inherit
+    that."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

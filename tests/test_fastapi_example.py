@@ -98,6 +98,7 @@ def test_server_sent_events_over_a_restart(program: Program) -> None:
                     data = client.recv(65536)
                     assert data, "closed in the middle of the stream"
                     rest += data
+    program.settle()
     assert program.stop() == 0
 
 

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from tests.asking import read_answer, request
+from tests.eventually import eventually
 from tests.harness import Program
 from tests.many_connections import ManyConnections
 from tests.restart.clusters import settle
@@ -80,7 +81,7 @@ def test_pipelined_requests(program: Program, number: int, loop: str) -> None:
     """Each is called once and answered in its turn, by the generation that has the connection then."""
     program.start(app="asgi", workers=number, asgi_loop=loop)
     gates = ("one", "two", "three")
-    with ManyConnections(program.address, _CLIENTS) as clients:
+    with ManyConnections(program.address, _CLIENTS) as clients, ManyConnections(program.address, 20) as idle:
         for who, client in enumerate(clients.socks):
             client.sendall(b"".join(request(f"/gated/{gate}") + request(f"/echo/{who}-{gate}") for gate in gates))
         for generation, gate in enumerate(gates, 1):
@@ -88,6 +89,8 @@ def test_pipelined_requests(program: Program, number: int, loop: str) -> None:
             if generation < 3:
                 program.deploy(version=str(generation + 1))
                 program.restart()
+                # Each process of the old generation has some of these: they tell when all of them have begun to leave.
+                eventually(lambda: set(idle.get("/version")) == {b"%d" % (generation + 1)}, "some have not left")  # noqa: B023
             open_gate(program, gate)
         for who, client in enumerate(clients.socks):
             answers = read_answers(client, 6)

@@ -1,6 +1,7 @@
-"""What is true of every server is true of one whose application is ASGI: the very tests of the other, on both loops.
+"""What is true of every server is true of one whose application is ASGI: the very tests of the other.
 
-In single mode, and with workers, all with hotswap's own engine.
+In single mode, and with workers, all with hotswap's own engine, on the two loops
+by turns, which are one to all of this.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ def _name(case: Case) -> str:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("case", CASES, ids=_name)
-def test_as_with_wsgi(program: Program, loop: str, case: Case) -> None:
+def test_as_with_wsgi(program: Program, case: Case) -> None:
     """The name of the other test says what."""
+    loop = LOOPS[CASES.index(case) % 2]
     program.deploy(app="asgi", asgi_loop=loop)
     test, arguments = case
     test(program, *arguments)

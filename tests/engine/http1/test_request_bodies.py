@@ -62,8 +62,10 @@ def test_a_body_of_known_length_is_collected() -> None:
     assert collector.wanted() == 10_000
     assert collector.feed(b"x" * 9_000) is None
     assert collector.wanted() == 4096
+    assert collector.footprint == 9_000
     assert collector.feed(b"x" * 1_000 + b"next") == b"next"
     assert (collector.size, collector.raw()) == (10_000, b"x" * 10_000)
+    assert collector.file().read() == b"x" * 10_000
     assert Collector(1 << 30).wanted() == Collector(-1).wanted() == 1 << 18
 
 
