@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.engine.asgi import behaviours as b
+from tests.engine.asgi import framework_behaviours as f
 from tests.engine.asgi.asgi_server import AsgiServer
 from tests.engine.asgi.conftest import LOOPS
 from tests.engine.asgi.uvicorn_server import UvicornServer
@@ -52,18 +53,38 @@ ROWS = {
     "gone from a stream beside which a task of anyio's listens": Row(
         b.listens_beside_a_stream, b.goes_after_a_piece, b"piece", ["http.disconnect", "out of the group"]
     ),
+    "gone from Starlette's stream that has a background task": Row(
+        f.streams_with_work_behind, f.waits_for_the_work, b"piece", ["works", "worked"]
+    ),
+    "Starlette asks whether the client has gone": Row(
+        f.asks_whether_it_is_gone, f.goes_behind_its_request, notes=[False, "gone"]
+    ),
     # Bodies
     "100 Continue comes when the application receives": Row(b.echoes, b.expects, (100, b"12345")),
     "and does not if it answers first": Row(b.answers_without_reading, b.expects, (200, b"hello"), ["/"]),
     "a small body that nobody reads is passed over": Row(
         b.answers_without_reading, b.posts, (b"hello", b"hello"), ["/", "/next"]
     ),
+    "a large one is not": Row(
+        b.answers_without_reading,
+        f.posts_much,
+        (b"hello", "close"),
+        ["/"],
+        why_not_as_uvicorn="to read what nobody wants costs more than another connection; uvicorn reads it all",
+        uvicorn_sees=(b"hello", ""),
+    ),
     "a body that is read": Row(b.echoes, b.posts, (b"12345", b"")),
     "a deadline around receive": Row(b.waits_in_vain, b.posts_late, 204, ["timed out", b"12345"]),
+    "a deadline around send, and a client that takes nothing": Row(
+        f.has_a_deadline_for_sending, f.takes_nothing, notes=["timed out"]
+    ),
     # Answers
     "HEAD has the head of GET": Row(b.is_long, b.gets_head, ("1000", 200)),
     "headers come as a generator, twice the same": Row(
         b.has_cookies, b.gets_raw, [b"set-cookie: a=1", b"set-cookie: b=2"]
+    ),
+    "headers come as a tuple, of a list and a tuple": Row(
+        f.has_lists_of_lists, b.gets_raw, [b"set-cookie: a=1", b"set-cookie: b=2"]
     ),
     "an answer that says nothing of its length": Row(
         b.says_nothing_of_its_length,
@@ -135,6 +156,9 @@ ROWS = {
         b.raises_cancelled, b.gets_an_error, _KEPT, raises=1, why_not_as_uvicorn=_WHY_KEPT, uvicorn_sees=_CLOSED
     ),
     "a cancellation that is caught": Row(b.swallows_a_cancellation, b.gets, (200, b"hello"), ["cancelled"]),
+    "a call that another one cancels": Row(
+        f.is_cancelled_by_another, f.gets_twice_at_once, (500, 200), ["waits", "cancelled", "ended"], 1
+    ),
     "a call that returns without an answer": Row(
         b.returns_nothing, b.gets_an_error, _KEPT, why_not_as_uvicorn=_WHY_KEPT, uvicorn_sees=_CLOSED
     ),
@@ -143,6 +167,16 @@ ROWS = {
     "a context variable is a request's own": Row(
         b.sets_a_variable, b.gets_twice, (b"hello", b"hello"), ["not set", "/first", "not set", "/second"]
     ),
+    "and of two requests at once": Row(
+        f.meets_another, f.gets_twice_at_once, (200, 200), ["waits", ("/2", "/2"), ("/1", "/1")]
+    ),
+    "Starlette's middleware, its endpoint, and a thread of that": Row(
+        f.has_a_middleware,
+        b.gets,
+        (200, b"hello"),
+        ["before: not set", "inside: the middleware's", "the endpoint's", "behind: the middleware's"],
+    ),
+    "a task of the application's has a copy": Row(f.copies_its_context, b.gets, (200, b"hello"), ["the call's"] * 3),
     "a request is a task": Row(b.has_a_task, b.gets, (200, b"hello"), [(True, True, "asyncio")]),
     "anyio's groups, deadlines and threads": Row(
         b.works_in_a_group, b.gets, (200, b"hello"), [1, "in a thread", "ExceptionGroup"]
