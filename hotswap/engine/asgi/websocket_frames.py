@@ -59,8 +59,9 @@ class WebsocketFrames:
         self._answer = self._judge(fields)
         self._speaks_our_version = (b"sec-websocket-version", _VERSION) in fields
         self.ends = False
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._pieces: list[str] | list[bytes] = []
+        self._decoder: codecs.IncrementalDecoder | None = None  # which sees that a text is UTF-8
+        #: What has come of a message in pieces. No list of them: they may be many, and empty (section 5.4).
+        self._content = bytearray()
         self._ping: bytes | None = None  # which has not been answered
 
     # the handshake
@@ -113,20 +114,36 @@ class WebsocketFrames:
         return messages
 
     def _take(self, frame: Frame) -> str | bytes | None:
-        if frame.opcode is not Opcode.CONT:
-            self._pieces = []
-            self._decoder = codecs.getincrementaldecoder("utf-8")() if frame.opcode is Opcode.TEXT else None
         data = bytes(frame.data)
-        if self._decoder is None:
-            self._pieces.append(data)  # type: ignore[arg-type]  # of one kind, as the decoder says
-            return b"".join(self._pieces) if frame.fin else None  # type: ignore[arg-type]
         try:
-            self._pieces.append(self._decoder.decode(data, frame.fin))  # type: ignore[arg-type]
+            if frame.opcode is Opcode.CONT:
+                self._add(data, last=frame.fin)
+            elif frame.fin:
+                return str(data, "utf-8") if frame.opcode is Opcode.TEXT else data
+            else:
+                self._begin(frame.opcode)
+                self._add(data, last=False)
         except UnicodeDecodeError:
             # At the first piece that is wrong: the rest may be long (section 8.1).
             self._conn.fail(BAD_DATA, "invalid UTF-8")
             return None
-        return "".join(self._pieces) if frame.fin else None  # type: ignore[arg-type]
+        return self._whole() if frame.fin else None
+
+    def _begin(self, opcode: Opcode) -> None:
+        """A message in pieces begins."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")() if opcode is Opcode.TEXT else None
+        self._content = bytearray()
+
+    def _add(self, data: bytes, *, last: bool) -> None:
+        """A piece of it. Raises UnicodeDecodeError."""
+        if self._decoder is not None:
+            self._decoder.decode(data, last)
+        self._content += data
+
+    def _whole(self) -> str | bytes:
+        """The message that is complete now, and forgotten here."""
+        content, self._content = self._content, bytearray()
+        return bytes(content) if self._decoder is None else str(content, "utf-8")
 
     @property
     def _is_closing(self) -> bool:
