@@ -110,10 +110,7 @@ class WebsocketCall(ClientWire):
 
     def _received(self, message: str | bytes) -> Message:
         self._waiting -= len(message)
-        if not self._reads and self._waiting <= LOW_WATER and len(self._inbox) < _MANY:
-            if self._pong_by != NEVER:
-                self._pong_by = self._due_in(self._options.ws_ping_timeout_s)  # the answer may lie unread
-            self.resume_reading()
+        self._read_again()
         if isinstance(message, str):
             return {"type": "websocket.receive", "text": message}
         return {"type": "websocket.receive", "bytes": message}
@@ -214,7 +211,9 @@ class WebsocketCall(ClientWire):
     # what the loop sees
 
     def data_received(self, data: bytes) -> None:
-        """Frames; what comes before the handshake is answered waits."""
+        """Frames; what comes before the handshake is answered waits, and what comes behind our last word is nothing."""
+        if self._closes:
+            return
         if self._phase < OPEN:
             self._early += data
             if len(self._early) >= RECV:
@@ -230,8 +229,21 @@ class WebsocketCall(ClientWire):
         self._flush_frames()
         if self._arrived is not None and self._inbox:
             self._arrived.set()
-        if (self._waiting > HIGH_WATER or len(self._inbox) >= _MANY) and self._ended is None:
+        is_full = (self._waiting > HIGH_WATER or len(self._inbox) >= _MANY) and self._ended is None
+        if is_full or self._buffered > HIGH_WATER:  # the client takes no answers to its pings
             self.pause_reading()
+
+    def _read_again(self) -> None:
+        """There may be room again for what the client sends."""
+        has_room = self._waiting <= LOW_WATER and len(self._inbox) < _MANY and self._buffered <= LOW_WATER
+        if has_room and not self._reads and not self.gone and self._phase >= OPEN:
+            if self._pong_by != NEVER:
+                self._pong_by = self._due_in(self._options.ws_ping_timeout_s)  # the answer may lie unread
+            self.resume_reading()
+
+    def _has_flushed(self) -> None:
+        super()._has_flushed()
+        self._read_again()
 
     def _flush_frames(self) -> None:
         """Send what the protocol has to say; close if that is the last."""
