@@ -62,7 +62,7 @@ class AnswerSender(ClientWire):
         elif kind == "http.response.body" and HEAD <= phase <= BODY:
             data = message.get("body", b"")
             if data.__class__ is not bytes:
-                data = bytes(data)
+                data = _bytes_of(data)
             if phase == HEAD and not message.get("more_body") and not self.has_trailers:
                 self._send_whole(data)
             else:
@@ -79,6 +79,8 @@ class AnswerSender(ClientWire):
             await self._send_file(message["path"])
         elif kind == "http.response.trailers" and phase == TRAILERS:
             self._send_trailers(message)
+        elif kind == "http.response.trailers" and phase == COMPLETE and self.has_trailers and not self.head.chunked:
+            pass  # there is no place for them
         elif phase == COMPLETE:
             raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
         else:
@@ -244,3 +246,10 @@ class AnswerSender(ClientWire):
             raise RuntimeError("Response content shorter than Content-Length")
         if not self.gone:
             self.complete(keep=head.keep)
+
+
+def _bytes_of(data: Any) -> bytes:
+    """A piece of a body that is no bytes. Raises TypeError; bytes(3) would be three of them."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"a response body must be bytes, not {data!r:.200}")

@@ -264,6 +264,9 @@ _GOOD = (start(), body(b"x"))
         ((start(99),), "99"),
         ((start(200, (b"x y", b"z")),), "x y"),
         ((start(200, (b"name", b"a\r\nb: c")),), "name"),
+        ((start(), body(3)), "3"),  # type: ignore[arg-type]
+        ((start(), body("text")), "text"),  # type: ignore[arg-type]
+        ((start(), body([1, 2])), "[1, 2]"),  # type: ignore[arg-type]
         (({"type": "nonsense"},), "nonsense"),
         (({},), "type"),
     ],
@@ -408,6 +411,18 @@ def test_trailers(serve: Serve) -> None:
         assert client.head().headers["transfer-encoding"] == "chunked"
         assert client.chunk() == b"abc"
         assert client._until(b"\r\n\r\n") == b"0\r\nx-sum: 1\r\nx-end: 2"
+
+
+def test_trailers_without_a_place(serve: Serve) -> None:
+    """Where the body is not chunked they are dropped: the application need not know of that."""
+    trailers = {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]}
+    server = serve(sends(start(trailers=True), body(b"abc"), {**trailers, "more_trailers": True}, trailers))
+    client = server.connect()
+    assert client.get("/", method="HEAD").status == 200
+    client.send(b"GET / HTTP/1.0\r\n\r\n")
+    assert client.read().body == b"abc"
+    server.wait_idle()
+    assert server.log.said("exception") == []
 
 
 @pytest.mark.parametrize("sendfile", [True, False])
