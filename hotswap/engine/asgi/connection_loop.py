@@ -98,19 +98,22 @@ class ConnectionLoop:
         self._steps = steps
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._begun = False
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Serve in `loop`, whose thread this is."""
         self._state.run_here(loop, self.turn)
         self._calls.run_in(loop)
         loop.add_reader(self._fd, self.turn)
+        self._begun = True
         self.turn()
 
     def end(self) -> None:
-        """Serve no more, whatever comes. It may be called again."""
+        """Serve no more, whatever comes. It may be called again, and also if it has not begun."""
         if self._timer is not None:
             self._timer.cancel()
-        self._state.loop.remove_reader(self._fd)
+        if self._begun:
+            self._state.loop.remove_reader(self._fd)
 
     def turn(self) -> None:
         """Serve what has something to say, what is ready, and what is due."""

@@ -88,14 +88,15 @@ class LoopThread:
         return (self._thread.ident or 0) if self._thread is not None else 0
 
     def call_soon(self, callback: Callable[..., object], *args: object) -> None:
-        """Call it in the loop, and do not wait. Nothing happens once the loop has ended."""
+        """Call it in the loop, and do not wait. Nothing happens once the loop has ended, or if it has not begun."""
         with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(callback, *args)
+            self._cross(callback, *args)
 
     def call(self, function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
         """Call it in the loop, wait at most CALL_S, and return what it returns; on the loop's thread, at once.
 
-        Raises what it raises, LoopBusy if it was not called in time, RuntimeError once the loop has ended.
+        Raises what it raises, LoopBusy if it was not called in time, RuntimeError once the loop has ended, or if it has
+        not begun.
         """
         return self.call_within(CALL_S, lambda: function(*args, **keywords))
 
@@ -104,7 +105,7 @@ class LoopThread:
         if self.is_here:
             return function()
         answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self.loop.call_soon_threadsafe(self._answer, answer, function)
+        self._cross(self._answer, answer, function)
         return self._wait(answer, seconds)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
@@ -115,7 +116,7 @@ class LoopThread:
         """
         answer: concurrent.futures.Future[T] = concurrent.futures.Future()
         # Made there: a coroutine that is never started would warn of it.
-        self.loop.call_soon_threadsafe(lambda: self.keep(self._work(answer, work)))
+        self._cross(lambda: self.keep(self._work(answer, work)))
         return self._wait(answer, seconds)
 
     def keep(self, work: Coroutine[Any, Any, Any], name: str | None = None) -> asyncio.Task[Any]:
@@ -135,6 +136,11 @@ class LoopThread:
         self._thread.join(0.0 if self._given_up else seconds)
         self._given_up = self._thread.is_alive()
         return not self._given_up
+
+    def _cross(self, callback: Callable[..., object], *args: object) -> None:
+        if self._thread is None:
+            raise RuntimeError("the event loop has not begun")
+        self.loop.call_soon_threadsafe(callback, *args)
 
     def _wait(self, answer: concurrent.futures.Future[T], seconds: float) -> T:
         concurrent.futures.wait([answer], 0.0 if self._given_up else seconds)
