@@ -55,6 +55,8 @@ class Lifespan:
         """Start the application up. Raises BootError, in its own words, if it cannot; cancelled, it is cancelled."""
         # It is referred to from here as long as it runs: a loop has weak references only.
         self.task = asyncio.get_running_loop().create_task(self._run(), name=f"lifespan of {self._words}")
+        # What it lets through is told by the loop, and again, as never retrieved, if nobody asks for it here.
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         await self._messages.put({"type": "lifespan.startup"})
         await self._started.wait()
         if self._why_not is not None:

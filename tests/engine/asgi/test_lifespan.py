@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -172,10 +173,13 @@ def test_an_application_that_leaves_its_lifespan_at_once(make: Make, log: Log) -
     assert log.records == []
 
 
-def test_an_application_that_exits(make: Make) -> None:
-    """Has decided so, whatever the mode."""
+def test_an_application_that_exits(make: Make, log: Log) -> None:
+    """Has decided so, whatever the mode; the log says where, once."""
     with pytest.raises(BootError, match="SystemExit: no configuration"):
         make(App(SystemExit("no configuration"))).startup()
+    gc.collect()
+    assert log.said("error") == []
+    assert [text.splitlines()[0] for text in log.said("exception")] == ["the event loop goes on after SystemExit"]
 
 
 def test_a_startup_that_is_cancelled(make: Make) -> None:
