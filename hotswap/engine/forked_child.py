@@ -18,3 +18,12 @@ def end_forked_child(error: BaseException, log: Logger) -> NoReturn:
         log.exception("a process that the application has forked failed")
         os._exit(1)
     os._exit(error.code if isinstance(error.code, int) else error.code is not None)
+
+
+def end_returned_child(log: Logger) -> NoReturn:
+    """The same for a child that has come back from the application's call as if it were its parent."""
+    log.warning(
+        "a process that the application has forked came back from its call, and is ended: it should end itself, by "
+        "os._exit()"
+    )
+    os._exit(0)

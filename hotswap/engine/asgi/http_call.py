@@ -18,7 +18,7 @@ from hotswap.engine.asgi.client_wire import HIGH_WATER, MUCH, NEVER
 from hotswap.engine.asgi.request_body import RequestBody
 from hotswap.engine.connections.answer_writer import PendingAnswer
 from hotswap.engine.connections.poller import RECV
-from hotswap.engine.forked_child import end_forked_child
+from hotswap.engine.forked_child import end_forked_child, end_returned_child
 from hotswap.engine.http1.error_page import Refusal, page
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class HttpCall(AnswerSender):
         except BaseException as error:  # noqa: BLE001  the application's: SystemExit too must end one request only
             self._failed(error)
         else:
+            if os.getpid() != context.state.pid:
+                end_returned_child(context.state.log)
             if result is not None or self.phase != COMPLETE:
                 self._returned(result)
         if context.answered is not None and not self.is_logged:

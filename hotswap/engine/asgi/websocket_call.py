@@ -20,7 +20,7 @@ from hotswap.engine.asgi.answer_head import AnswerHead, field_lines
 from hotswap.engine.asgi.client_wire import HIGH_WATER, LOW_WATER, NEVER, ClientGone, ClientWire
 from hotswap.engine.asgi.websocket_frames import ABNORMAL, INTERNAL_ERROR, WebsocketFrames
 from hotswap.engine.connections.poller import RECV
-from hotswap.engine.forked_child import end_forked_child
+from hotswap.engine.forked_child import end_forked_child, end_returned_child
 
 if TYPE_CHECKING:
     from hotswap.engine.asgi.answer_sender import Message
@@ -85,6 +85,8 @@ class WebsocketCall(ClientWire):
         except BaseException as error:  # noqa: BLE001  the application's: SystemExit too must end one request only
             self._failed(error)
         else:
+            if os.getpid() != context.state.pid:
+                end_returned_child(context.state.log)
             self._returned(result)
         if context.answered is not None:
             context.answered(self)
