@@ -219,7 +219,8 @@ class EngineServer:
             assert self._news.wait_for(condition, DEADLINE), "it did not become so in time"
 
     def wait_idle(self) -> None:
-        self.wait_for(lambda: self.engine.idle)
+        # It says so when it leaves. Else the last connection may end while a callback runs, and nothing is said later.
+        eventually(lambda: self.engine.idle, "it is not idle")
 
     def connect(self) -> Client:
         client = Client(socket.create_connection(self.address, DEADLINE))
