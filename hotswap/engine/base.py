@@ -109,6 +109,10 @@ class Engine(Protocol):
     def in_flight(self) -> list[InFlight]:
         """The requests that were read and are not answered to the last byte."""
 
+    def hangs_at(self) -> str:
+        """Where the one thread that reads requests is held up by the application, as lines of a traceback; "" if it is
+        not: it has come round since this was asked before. Asked now and then, by one thread."""
+
     @property
     def counters(self) -> Counters:
         """What was done since the start, and what there is now."""

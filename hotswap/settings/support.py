@@ -71,7 +71,9 @@ PROCESSES = {
     "worker_connections": _different("default 10000; gunicorn's classes: its own, 1000"),
     "max_requests": _different("for forked workers; the replacement serves before, and gets all connections"),
     "max_requests_jitter": HONOURED,
-    "timeout": _different("a worker whose main thread is stuck is killed; a stuck request holds one thread"),
+    "timeout": _different(
+        "a stuck worker is killed, also one whose event loop is blocked; a stuck WSGI request holds a thread"
+    ),
     "graceful_timeout": _different("the deadline of a stop; after a restart it is retire_timeout"),
     "keepalive": _different("default 75 s: idle connections survive a restart; gunicorn's classes: its own, 2 s"),
     "asgi_loop": _honoured("also as --loop and loop=, uvicorn's names; has an effect only with an ASGI application"),

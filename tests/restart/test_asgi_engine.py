@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.commanding import hotswap
 from tests.eventually import eventually
 from tests.harness import Program
 from tests.processes import alive
-from tests.restart.clusters import settle, workers
+from tests.restart.clusters import settle, wait_workers, workers
 from tests.restart.gates import refused, wait_at
 from tests.restart.parking import LONG, MODES, park
 from tests.restart.test_asgi_life import LOOPS
@@ -276,6 +277,34 @@ def test_a_lost_successor_while_the_loop_is_blocked(program: Program, number: in
     assert program.get("/echo/x").headers["x-generation"] == "1"
     assert hotswap(program, "stop").returncode == 0
     assert program.wait_status() == 0
+
+
+def test_a_worker_whose_loop_is_blocked_is_replaced(program: Program) -> None:
+    """After `timeout` seconds: its main thread lives, but nobody is served. The log says in which line it was."""
+    program.start(app="asgi", workers=1, timeout=1)
+    [victim] = workers(program)
+    with connect(program.address, timeout=30) as busy:
+        busy.sendall(request("/blocks/never"))
+        wait_at(program, "never")
+        program.wait_for(rf"worker 1 \(pid {victim}\) gave no heartbeat for timeout = 1 s: ending it")
+        program.wait_for(r"its event loop is blocked; it is here:(?s:.*)in gate\n")
+    wait_workers(program, 1, without=(victim,))
+    assert program.get("/version").status == 200
+    assert program.stop() == 0
+
+
+def test_a_worker_that_leaves_may_block_longer(program: Program) -> None:
+    """Then `graceful_timeout` and `retire_timeout` are for it."""
+    program.start(app="asgi", workers=1, timeout=1)
+    with connect(program.address, timeout=30) as busy:
+        busy.sendall(request("/blocks/go"))
+        wait_at(program, "go")
+        program.restart()
+        threading.Event().wait(2)
+        (program.folder / "go").touch()
+        assert b"blocked go " in read_answer(busy).body
+    settle(program)
+    assert program.stop() == 0
 
 
 @MODES

@@ -130,6 +130,9 @@ class AsgiEngine:
     def in_flight(self) -> list[InFlight]:
         return self._leaving.in_flight()
 
+    def hangs_at(self) -> str:
+        return self.thread.hangs_at()
+
     @property
     def counters(self) -> Counters:
         counters = self._state.counters

@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from hotswap.engine.asgi.loop_factory import LoopFactory
+from hotswap.engine.asgi.task_stack import where_it_runs
 from hotswap.engine.forked_child import end_forked_child
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class LoopThread:
         self._stops = False
         #: it has not ended in time: what blocks the loop is not waited for once more
         self._given_up = False
+        self._has_come_round = True  # since `hangs_at` was asked
         self._pid = 0
         self._thread: threading.Thread | None = None
         self._kept: set[asyncio.Task[Any]] = set()
@@ -148,7 +150,19 @@ class LoopThread:
             raise LoopBusy(f"the event loop has not answered within {seconds:g} s: something blocks it")
         return answer.result()
 
+    def hangs_at(self) -> str:
+        """What the loop's thread carries out if the loop has not come round since this was asked before; "" if it
+        has, or has ended."""
+        if not self._has_come_round:
+            return where_it_runs(self.ident)
+        self._has_come_round = False
+        self.call_soon(self._come_round)
+        return ""
+
     # on the loop's thread
+
+    def _come_round(self) -> None:
+        self._has_come_round = True
 
     def _answer(self, answer: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
         try:

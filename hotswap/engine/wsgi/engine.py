@@ -124,6 +124,9 @@ class WsgiEngine:
     def hammer(self) -> list[InFlight]:
         return self._leaving.hammer()
 
+    def hangs_at(self) -> str:
+        return ""  # another thread takes the lead away from one that is held up
+
     def shut_down_apps(self) -> bool:
         return True  # WSGI has nothing of the kind
 

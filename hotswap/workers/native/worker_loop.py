@@ -96,6 +96,8 @@ class WorkerLoop(abc.ABC):
         #: why this worker should be replaced, or is to leave
         self._why = ""
         self._deadline: Timer | None = None
+        #: where its event loop was blocked at the last tick
+        self._hangs_at = ""
         self._loop = MainLoop()
         options = EngineOptions.from_config(context.cfg)
         limits = Limits.from_options(options)
@@ -164,7 +166,7 @@ class WorkerLoop(abc.ABC):
 
     def _tick(self) -> None:
         self._loop.later(self._interval, self._tick)
-        self._worker.notify()
+        self._beat()
         if os.getppid() != self._worker.ppid:
             self._parent_is_gone()
         self._node.report(self._slot)
@@ -173,6 +175,13 @@ class WorkerLoop(abc.ABC):
         if self._state is WorkerState.SERVING and (reason := self._why_leave()):
             self._served_enough(reason)
         self._look()
+
+    def _beat(self) -> None:
+        """Give the heartbeat; but one that serves gives none while the application holds its event loop up: then nobody
+        is served here. When it leaves, there are deadlines for that."""
+        self._hangs_at = "" if self._leaves else self._node.engine.hangs_at()
+        if not self._hangs_at:
+            self._worker.notify()
 
     @property
     def _interval(self) -> float:
@@ -257,6 +266,8 @@ class WorkerLoop(abc.ABC):
 
     def _abort(self) -> None:
         self._worker.alive = False
+        if self._hangs_at:
+            self._log.error("%s: its event loop is blocked; it is here:\n%s", self._name, self._hangs_at)
         self._call_hook("worker_abort")
         raise SystemExit(1)
 

@@ -15,7 +15,7 @@ import pytest
 from hotswap.engine.asgi.loop_factory import AsyncioLoop, loop_factory
 from hotswap.engine.asgi.loop_thread import CALL_S, LoopBusy, LoopThread
 from hotswap.errors import BootError
-from tests.engine.engine_server import Log
+from tests.engine.engine_server import DEADLINE, Log
 from tests.eventually import eventually
 from tests.live import starts_processes
 
@@ -252,6 +252,26 @@ def test_a_child_of_a_handler_does_not_take_the_loop_along(
     for pid in (thread.call(fork), thread.run(fork_in_a_task, 5.0)):
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status
         assert thread.call(lambda: "still here") == "still here"
+
+
+def test_where_it_hangs(thread: LoopThread) -> None:
+    """Nowhere, as long as it comes round between two questions."""
+    for _ in range(3):
+        assert thread.hangs_at() == ""
+        thread.call(lambda: None)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def holds_it_up() -> None:
+        begun.set()
+        go_on.wait(DEADLINE)
+
+    thread.call_soon(holds_it_up)
+    assert begun.wait(DEADLINE)
+    assert thread.hangs_at() == ""  # it is asked now
+    assert "in holds_it_up" in thread.hangs_at()
+    go_on.set()
+    thread.call(lambda: None)
+    assert thread.hangs_at() == ""
 
 
 def test_before_the_start() -> None:
