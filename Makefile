@@ -114,4 +114,5 @@ $(VENV)/made.stamp:
 
 clean:
 	rm -rf $(VENV) .venv-* build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf *.egg-info hotswap/engine/native/*.so
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -20,7 +20,15 @@ from tests.harness import ROOT
 
 PACKAGE = ROOT / "hotswap"
 FLOOR = {"errors", "repeated_errors", "settings", "version"}
-ENGINE = {"engine", "engine/http1", "engine/transport", "engine/connections", "engine/wsgi", "engine/asgi"}
+ENGINE = {
+    "engine",
+    "engine/native",
+    "engine/http1",
+    "engine/transport",
+    "engine/connections",
+    "engine/wsgi",
+    "engine/asgi",
+}
 LOW = {"lifecycle", "callbacks", "log", "system", "scoreboard", "handover", "apps", "gunicorn_compat", *ENGINE, *FLOOR}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -39,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine/http1": FLOOR | {"engine"},
     "engine/transport": FLOOR | {"engine"},
     "engine/connections": FLOOR | {"engine", "engine/http1", "engine/transport"},
-    "engine/wsgi": FLOOR | {"engine", "engine/http1", "engine/transport", "engine/connections"},
+    "engine/native": set(),  # C
+    "engine/wsgi": FLOOR | {"engine/native", "engine", "engine/http1", "engine/transport", "engine/connections"},
     # The loop's signal handlers are callbacks of the program's.
     "engine/asgi": FLOOR | {"callbacks", "engine", "engine/http1", "engine/transport", "engine/connections"},
     # the operating system and what processes share

@@ -15,7 +15,7 @@ def test_what_is_installed_has_the_version_of_the_package() -> None:
 
 
 def test_the_version_is_written_once() -> None:
-    """hatchling reads it from hotswap/version.py; no other file of the project states it."""
+    """setuptools reads it from hotswap/version.py; no other file of the project states it."""
     project = (ROOT / "pyproject.toml").read_text()
-    assert '[tool.hatch.version]\npath = "hotswap/version.py"\n' in project
+    assert '[tool.setuptools.dynamic]\nversion = { attr = "hotswap.version.VERSION" }\n' in project
     assert not re.search(r"(?m)^version *=", project)

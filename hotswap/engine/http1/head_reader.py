@@ -119,6 +119,16 @@ class HeadReader(ABC, Generic[R]):
         return self._accept(head, data, sender) or self._judge(data, sender)
 
     @property
+    def plain_knowledge(self) -> dict[str, Any]:
+        """What a lane in C asks of what this reader has learnt, by the names of its parts."""
+        return {
+            "methods": {name: method for name, method in self._methods.items() if name != b"CONNECT"},
+            "targets": self._targets,
+            "hosts": self._hosts,
+            "learn_target": self._learn_target,
+        }
+
+    @property
     def known(self) -> KnownHeads:
         """What it remembers now."""
         return KnownHeads(self._known_names(), len(self._hosts), frozenset(self._targets))

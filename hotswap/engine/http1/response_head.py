@@ -156,7 +156,11 @@ class ResponseHead:
             text += f"{name}: {value}\r\n"
         self._line, self.code, self._text = line, code, text
         self.status, self.headers = status, headers
-        self.omit = code in _WITHOUT_BODY or code < 200 or self._request.method == "HEAD"
+        self.omit = self.omits(code)
+
+    def omits(self, code: int) -> bool:
+        """Whether no body is sent with this status."""
+        return code in _WITHOUT_BODY or code < 200 or self._request.method == "HEAD"
 
     def _special(self, kind: int, value: str) -> bool:
         """What a header means to the server. False: it is not sent as the application wrote it."""
@@ -174,6 +178,11 @@ class ResponseHead:
                 self.keep = False
             return False
         return value.lower() == "websocket"
+
+    @staticmethod
+    def server_and_date(now: float) -> str:
+        """The lines that the server adds, for the wall clock time `now`."""
+        return _server_and_date.lines(now)
 
     def make(self, whole: int | None) -> bytes:
         """The head's bytes; `whole` is the body's length if all of it is known. Decides on framing and on closing."""

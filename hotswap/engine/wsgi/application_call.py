@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from io import BytesIO
+from itertools import chain
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.errors import NoMoreData, ParseException
 
@@ -77,6 +78,11 @@ class ApplicationCall:
             hooks = RequestHooks(options, state, self._before, self._done)
             self._before, self._done = hooks.before, hooks.done
 
+    @property
+    def done(self) -> Done | None:
+        """Called with each answer and its request."""
+        return self._done
+
     def run(self, conn: Connection, request: WsgiRequest, measure: Measure | None = None) -> int:
         """Call the application and send its answer as far as the client takes it."""
         response = Response(self._state, conn, request, self._waiting)
@@ -97,19 +103,60 @@ class ApplicationCall:
             finally:
                 if hasattr(result, "close"):
                     result.close()
-        except Disconnected as error:
-            outcome = self._count(self._client_gone(conn, request, response, error), response)
+        except BaseException as error:  # noqa: BLE001  the application's: SystemExit too must end one request only
+            return self.fail(conn, request, response, error)
+        return self._succeed(conn, request, response)
+
+    def response_to(self, conn: Connection, request: WsgiRequest) -> Response:
+        """The answer of a request whose application was called elsewhere: `engine.wsgi.plain_turn`."""
+        return Response(self._state, conn, request, self._waiting)
+
+    def finish(
+        self,
+        conn: Connection,
+        request: WsgiRequest,
+        response: Response,
+        result: Any,
+        rest: bytes | None,
+        first: bytes | None,
+        blocks: Iterable[bytes] | None,
+    ) -> int:
+        """Go on with an answer that is not plain any more. `rest`: bytes that are made, and not sent. `first` and
+        `blocks`: what the application's `result` has still to say."""
+        try:
+            try:
+                if rest is not None:
+                    response.push_rest(rest)
+                response.send(blocks if first is None else chain((first,), blocks or ()), begun=rest is not None)
+            finally:
+                if hasattr(result, "close"):
+                    result.close()
+        except BaseException as error:  # noqa: BLE001  as in run()
+            return self.fail(conn, request, response, error)
+        return self._succeed(conn, request, response)
+
+    def _succeed(self, conn: Connection, request: WsgiRequest, response: Response) -> int:
+        usual = response.answer is None and response.stream is None
+        outcome = (KEEP if response.keep else CLOSE) if usual else self._after(conn, response)
+        if response.code < 300:
+            self._counters.succeeded += 1  # here, and not by a call: most answers are
+        else:
+            self._counters.answered(response.code)
+        return self._over(request, response, outcome)
+
+    def fail(self, conn: Connection, request: WsgiRequest, response: Response, error: BaseException) -> int:
+        """What an exception means that ended the application's call, or the sending of its answer."""
+        try:
+            raise error
+        except Disconnected as gone:
+            outcome = self._count(self._client_gone(conn, request, response, gone), response)
         except Refusal as refusal:
             outcome = self._count(self._refused(conn, response, refusal), response)
-        except BaseException as error:  # noqa: BLE001  the application's: SystemExit too must end one request only
-            outcome = self._count(self._failed(conn, request, response, error), response)
-        else:
-            usual = response.answer is None and response.stream is None
-            outcome = (KEEP if response.keep else CLOSE) if usual else self._after(conn, response)
-            if response.code < 300:
-                self._counters.succeeded += 1  # here, and not by a call: most answers are
-            else:
-                self._counters.answered(response.code)
+        except BaseException as failure:  # noqa: BLE001  as in run()
+            outcome = self._count(self._failed(conn, request, response, failure), response)
+        return self._over(request, response, outcome)
+
+    def _over(self, request: WsgiRequest, response: Response, outcome: int) -> int:
         if self._done is not None:
             self._done(response, request)
         response.release()

@@ -26,6 +26,7 @@ from hotswap.engine.wsgi.debug_view import DebugView, PathView
 from hotswap.engine.wsgi.environ import sites_of
 from hotswap.engine.wsgi.environ_reader import EnvironReader
 from hotswap.engine.wsgi.loop import EventLoop, Step
+from hotswap.engine.wsgi.plain_turn import lane_of
 from hotswap.engine.wsgi.serve import LeadKeepers, RequestServer
 from hotswap.engine.wsgi.stall_monitor import StallMonitor
 from hotswap.engine.wsgi.thread_pool import ThreadPool
@@ -79,6 +80,7 @@ class WsgiEngine:
             ApplicationCall(state, options, pool.give_up),
             writer,
             LeadKeepers(pool, self._routes, self._monitor),
+            lane_of(state, options, limits, writer, reader),
         )
         self._loop = EventLoop(table, parts.pollables, parts.deadlines, self._server, steps)
         acceptor = Acceptor(state, parts.pollables, parts.listeners, sites.values(), welcome)

@@ -47,6 +47,11 @@ class EnvironReader(HeadReader[WsgiRequest]):
             path = unquote_to_bytes(path).decode("latin-1")
         return uri, path, query
 
+    @property
+    def plain_knowledge(self) -> dict[str, Any]:
+        """As in HeadReader."""
+        return {**super().plain_knowledge, "keys": self._keys}
+
     def _known_names(self) -> int:
         return len(self._keys)
 

@@ -84,7 +84,7 @@ class EventLoop:
         self._owned, self._ready = table.owned, table.ready
         self._pollables = pollables
         self._deadlines = deadlines
-        self._serve_request = server.serve_request
+        self._serve_request = server.serve_turn
         self._steps = steps
 
     def lead(self, token: LeadToken, pool: ThreadPool) -> None:

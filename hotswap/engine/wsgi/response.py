@@ -124,11 +124,29 @@ class Response(ResponseHead):
 
     # what the engine calls
 
-    def send(self, result: Iterable[bytes]) -> None:
-        """Send all that the application returned. Raises Disconnected, and what the iterable raises."""
-        if isinstance(result, (list, tuple)) and not self.headers_sent:
+    def take_over(
+        self, status: str, headers: Any, line: str, code: int, text: str, length: int | None, head: int, done: int,
+        sent: int,
+    ) -> None:  # fmt: skip
+        """Go on from what `plain_turn` has taken of the application, and sent."""
+        self.status, self.headers, self._line, self.code, self._text = status, headers, line, code, text
+        self.length, self.headers_sent, self.done, self.sent = length, bool(head), bool(done), sent
+        self.omit = self.omits(code)
+
+    def push_rest(self, rest: bytes) -> None:
+        """Send the end of an answer whose every byte is made. Raises Disconnected."""
+        self._push(rest, last=True)
+
+    def send(self, result: Iterable[bytes] | None, *, begun: bool = False) -> None:
+        """Send all that the application returned. Raises Disconnected, and what the iterable raises.
+
+        `begun`: its first block has been sent, and `result` is what still comes, if anything can.
+        """
+        if result is None:
+            pass
+        elif not begun and isinstance(result, (list, tuple)) and not self.headers_sent:
             self._send_whole(result[0] if len(result) == 1 else b"".join(result))
-        elif not (isinstance(result, FileWrapper) and self._send_file(result)):
+        elif begun or not (isinstance(result, FileWrapper) and self._send_file(result)):
             for data in result:
                 self.write(data)
             self._end()

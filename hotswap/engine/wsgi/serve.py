@@ -9,7 +9,11 @@ from hotswap.engine.connections.answer_writer import KEEP
 from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.wsgi.blocking_routes import SLOW, Measure, PathStats
 
+NOT_PLAIN = None  #: what a lane says of a turn that it leaves to Python, and has not begun
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hotswap.engine.connections.answer_writer import AnswerWriter
     from hotswap.engine.connections.connection import Connection
     from hotswap.engine.connections.reader import Reader
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
     from hotswap.engine.wsgi.stall_monitor import StallMonitor
     from hotswap.engine.wsgi.thread_pool import ThreadPool
     from hotswap.engine.wsgi.wsgi_request import WsgiRequest
+
+    ServePlain = Callable[[Connection, LeadToken], bool | None]
+    MakeLane = Callable[["ApplicationCall", "LeadKeepers", Callable[..., None]], ServePlain]
 
 
 class LeadKeepers(NamedTuple):
@@ -40,6 +47,7 @@ class RequestServer:
         call: ApplicationCall,
         writer: AnswerWriter,
         keepers: LeadKeepers,
+        lane: MakeLane | None = None,
     ) -> None:
         self._table = table
         self._state = table.state
@@ -49,6 +57,15 @@ class RequestServer:
         self._writer = writer
         self._keep = writer.keep
         self._pool, self._routes, self._monitor = keepers.pool, keepers.routes, keepers.monitor
+        #: One turn of a connection: as `serve_request`, which is all of it where there is no lane in C.
+        self.serve_turn: Callable[[Connection, LeadToken], bool] = self.serve_request
+        if lane is not None:
+            self._serve_plain = lane(call, keepers, self._learn)
+            self.serve_turn = self._serve_in_lane
+
+    def _serve_in_lane(self, conn: Connection, token: LeadToken) -> bool:
+        leading = self._serve_plain(conn, token)
+        return self.serve_request(conn, token) if leading is NOT_PLAIN else leading
 
     def serve_request(self, conn: Connection, token: LeadToken) -> bool:
         """One request, from the bytes that its client has sent to the bytes that the client takes now.

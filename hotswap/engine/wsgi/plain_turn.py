@@ -1,0 +1,83 @@
+"""The compiled seam: whether a plain request's whole turn is served in C. This is the place where that is chosen.
+
+The C extension `engine.native.lane` serves what is plainly right, from recv(2) to send(2), and says `NOT_PLAIN` of
+anything else before anything of it has begun: its twin is `RequestServer.serve_request`, which serves everything, also
+where there is no extension. With HOTSWAP_PURE in the environment it is not used.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hotswap.engine.http1 import response_head
+from hotswap.engine.wsgi.blocking_routes import SLOW
+from hotswap.engine.wsgi.response import FileWrapper
+from hotswap.engine.wsgi.wsgi_request import WsgiRequest
+
+if TYPE_CHECKING:
+    from hotswap.engine.connections.answer_writer import AnswerWriter
+    from hotswap.engine.connections.state import EngineState
+    from hotswap.engine.limits import Limits
+    from hotswap.engine.wsgi.application_call import ApplicationCall
+    from hotswap.engine.wsgi.environ_reader import EnvironReader
+    from hotswap.engine.wsgi.serve import LeadKeepers, MakeLane, ServePlain
+    from hotswap.settings.options import EngineOptions
+
+
+class FastLane(NamedTuple):
+    """`kind`: the class in C, None where everything is served in Python, and `why_python` says why."""
+
+    kind: Callable[..., Any] | None
+    why_python: str = ""
+
+    @property
+    def name(self) -> str:
+        """What runs, in a few words."""
+        return "C" if self.kind is not None else f"Python, because {self.why_python}"
+
+
+def choose(environ: Mapping[str, str]) -> FastLane:
+    """The lane for the engines of this process."""
+    if environ.get("HOTSWAP_PURE"):
+        return FastLane(None, "HOTSWAP_PURE is set")
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return FastLane(None, "this Python runs without the GIL, on which the C extension relies")
+    try:
+        from hotswap.engine.native import lane
+    except ImportError as error:
+        return FastLane(None, f"the C extension is not built ({error})")
+    return FastLane(lane.Lane)
+
+
+CHOSEN = choose(os.environ)
+
+
+def lane_of(
+    state: EngineState, options: EngineOptions, limits: Limits, writer: AnswerWriter, heads: EnvironReader
+) -> MakeLane | None:
+    """What makes the lane of an engine; None where Python serves everything."""
+    unusual = options.tls or options.proxy_protocol != "off" or heads.must_be_strict(options)
+    if CHOSEN.kind is None or unusual or options.pre_request is not None or options.post_request is not None:
+        return None
+    kind = CHOSEN.kind
+
+    def make(call: ApplicationCall, keepers: LeadKeepers, learn: Callable[..., None]) -> ServePlain:
+        lane = kind(
+            min(limits.line, 1 << 20), limits.fields, limits.field_size, limits.body_buffer, SLOW,
+            state=state, counters=state.counters, pool=keepers.pool, routes=keepers.routes, monitor=keepers.monitor,
+            call=call, writer=writer, keep=writer.keep, learn=learn, done=call.done,
+            request_kind=WsgiRequest, socket_kind=socket.socket, file_kind=FileWrapper, bytes_io=BytesIO,
+            health_path=options.health_path or "",
+            names=response_head.names, statuses=response_head.statuses,
+            stamp_lines=response_head.ResponseHead.server_and_date,
+            **heads.plain_knowledge,
+        )  # fmt: skip
+        serve: ServePlain = lane.serve
+        return serve
+
+    return make
