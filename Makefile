@@ -1,7 +1,7 @@
 # make demo    the example application, restarted five times under traffic
 # make test    lint, types and the whole suite, two tests at a time: most of them wait; make pytest ARGS="-n 0 -x tests/engine"
 # make quick   lint, types, and the tests that start no server: under a minute
-# make pure    the engine's tests again, with heads parsed in Python as where there is no gunicorn_h1c; a part of test and check
+# make pure    the engine's tests again, on Python alone, as where there is no compiler; a part of test and check
 # make coverage  how much of hotswap the tests reach that start no server; of what is pure, it must be each branch
 # make test-all  the suite on every Python from 3.10 to 3.14 that is found here
 # make check   what .ci/run runs: everything that must be true of a commit
@@ -16,17 +16,16 @@
 # Needs Python 3.10 or later and make; what else is needed is installed into .venv. Another Python: make PYTHON=python3.13 test
 
 PYTHON ?= python3
+# Tests of ASGI that never come near what is written in C: nothing of theirs would be another on Python alone.
+BEYOND_HEADS := autobahn_cases uvicorn_behaviours websockets lifespan loop_thread
 FUZZ_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 
-# hotswap[fast] brings gunicorn_h1c, the parser in C, which has no wheels for Linux: pip compiles it, which is the one thing that
-# Python alone cannot do. hotswap itself does without; the tests run on both, and what is measured is measured with it.
+# With gcc and Python.h hotswap gets its extension in C, into hotswap/engine/native; without, it is Python alone, and its log says so.
 define install
-	echo "installing hotswap[fast] and what it needs for: $(1)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fast,$(1)]" \
-	|| { echo "the installation failed, see above; if it was for want of a C compiler or of Python.h:" \
-	          "on Debian and Ubuntu, apt-get install gcc python3-dev" >&2; exit 1; }
+	echo "installing hotswap and what it needs for: $(1)"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(1)]"
 endef
 
 .PHONY: demo test quick pure coverage test-all check lint format types pytest bench fuzz docs clean settings-types
@@ -71,7 +70,8 @@ pytest: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 pure: $(VENV)/test.stamp
-	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine --ignore tests/engine/http1/test_both_parsers.py
+	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine --ignore tests/engine/http1/test_both_parsers.py \
+	  $(patsubst %,--ignore tests/engine/asgi/test_%.py,$(BEYOND_HEADS)) $(ARGS)
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -84,11 +84,13 @@ docs: $(VENV)/docs.stamp
 
 # The stamps are written last: an installation that broke off is done again. The demo needs little and should start soon,
 # so what only the tests need has a stamp of its own. hotswap/version.py has the version, which pip writes down.
-$(VENV)/example.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
+BUILT := pyproject.toml setup.py hotswap/version.py $(wildcard hotswap/engine/native/*.[ch])
+
+$(VENV)/example.stamp: $(VENV)/made.stamp $(BUILT)
 	@$(call install,example)
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
+$(VENV)/test.stamp: $(VENV)/made.stamp $(BUILT)
 	@$(call install,test)
 	@touch $@
 
@@ -96,11 +98,11 @@ $(VENV)/fuzz.stamp: $(VENV)/test.stamp
 	@$(call install,fuzz)
 	@touch $@
 
-$(VENV)/docs.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
+$(VENV)/docs.stamp: $(VENV)/made.stamp $(BUILT)
 	@$(call install,docs)
 	@touch $@
 
-$(VENV)/bench.stamp: $(VENV)/made.stamp pyproject.toml hotswap/version.py
+$(VENV)/bench.stamp: $(VENV)/made.stamp $(BUILT)
 	@$(call install,bench)
 	@touch $@
 

@@ -69,6 +69,9 @@ class BuildIfPossible(build_ext):  # type: ignore[misc]  # setuptools has no typ
 
 
 setup(
-    ext_modules=[extension("lane", "lane", "answer", "request", "plain_head")],
+    ext_modules=[
+        extension("heads", "heads", "plain_head"),
+        extension("lane", "lane", "answer", "request", "plain_head"),
+    ],
     cmdclass={"build_ext": BuildIfPossible},
 )

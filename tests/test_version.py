@@ -18,4 +18,4 @@ def test_the_version_is_written_once() -> None:
     """setuptools reads it from hotswap/version.py; no other file of the project states it."""
     project = (ROOT / "pyproject.toml").read_text()
     assert '[tool.setuptools.dynamic]\nversion = { attr = "hotswap.version.VERSION" }\n' in project
-    assert not re.search(r"(?m)^version *=", project)
+    assert re.findall(r"(?m)^version *= *(.*)", project) == ['{ attr = "hotswap.version.VERSION" }']

@@ -1,4 +1,4 @@
-"""The wheel where there is no compiler: it installs, serves and restarts, without gunicorn_h1c."""
+"""The wheels, with the extension in C and without it: each installs and serves on a machine that has no compiler."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from signal import SIGTERM
+from typing import NamedTuple
 
 import pytest
 
@@ -18,33 +20,100 @@ from tests.harness import ROOT, Program
 from tests.live import starts_processes
 from tests.traffic import Traffic
 
-#: As on an image without a compiler, and without a network: pip must find all it needs here.
-BARE = {"CC": "/bin/false", "CXX": "/bin/false", "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+#: Without a network: pip must find all it needs here.
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+WITHOUT_COMPILER = {"CC": "/bin/false", "CXX": "/bin/false"}
+NOT_BUILT = "the extension in C is not built: install gcc and Python's headers, and hotswap again"
+
+
+class Built(NamedTuple):
+    """A wheel, and what its build said."""
+
+    path: Path
+    said: str
+
+    @property
+    def names(self) -> list[str]:
+        """The files in it."""
+        return zipfile.ZipFile(self.path).namelist()
+
+    @property
+    def facts(self) -> str:
+        """What it says of itself."""
+        archive = zipfile.ZipFile(self.path)
+        return archive.read(next(name for name in self.names if name.endswith(".dist-info/WHEEL"))).decode()
+
+
+Build = Callable[..., Built]
+
+
+class Installed(NamedTuple):
+    """The interpreter of an environment with a wheel, what that depends on, and nothing else; and the lane it is on."""
+
+    python: Path
+    lane: str
+
+
+def run(command: list[str], folder: str = "/", **environ: str) -> subprocess.CompletedProcess[str]:
+    """One that ends well. Nowhere does it find the sources, which pip would take for hotswap installed."""
+    full = {**os.environ, **OFFLINE, "PYTHONPATH": "", **environ}
+    return subprocess.run(command, cwd=folder, env=full, capture_output=True, text=True, timeout=50, check=True)
 
 
 def pip(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """The suite's own pip: the environments made here have none."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
-    return subprocess.run(
-        command, env={**os.environ, **BARE, **environ}, capture_output=True, text=True, timeout=50, check=True
-    )
+    return run([sys.executable, "-m", "pip", "--disable-pip-version-check", *words], "/", **environ)
 
 
 @pytest.fixture(scope="module")
-def python(live: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the wheel, what that depends on, and nothing else."""
-    wheels, folder = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("bare")
-    pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(ROOT))
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=50)
+def build(live: None, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Builds a wheel, with these variables, of the sources that would be published."""
+    folder = tmp_path_factory.mktemp("sources")
+    run([sys.executable, "-c", f"import setuptools.build_meta as b; b.build_sdist({str(folder)!r})"], str(ROOT))
+    (sources,) = folder.glob("hotswap-*.tar.gz")
+
+    def make(**environ: str) -> Built:
+        wheels = tmp_path_factory.mktemp("wheels")
+        options = ("--verbose", "--no-deps", "--no-build-isolation", "--no-cache-dir", "--wheel-dir", str(wheels))
+        done = pip("wheel", *options, str(sources), **environ)
+        return Built(next(wheels.glob("hotswap-*.whl")), done.stdout + done.stderr)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def pure(build: Build) -> Built:
+    """Built without a compiler."""
+    return build(**WITHOUT_COMPILER)
+
+
+@pytest.fixture(scope="module")
+def compiled(build: Build) -> Built:
+    """Built with one."""
+    built = build()
+    if "is missing or fails" in built.said and not os.environ.get("CI"):
+        pytest.skip("no C compiler is here: on Debian, apt-get install gcc python3-dev")
+    return built
+
+
+@pytest.fixture(scope="module", params=["pure", "compiled"])
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Each of both."""
+    return install(request.getfixturevalue(request.param), tmp_path_factory.mktemp(request.param), request.param)
+
+
+def install(built: Built, folder: Path, kind: str) -> Installed:
+    """In a new environment, whose other packages are links to those of the suite."""
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
     python = folder / "bin" / "python"
-    install = ("install", "--quiet", "--no-deps", *map(str, wheels.glob("hotswap-*.whl")))
+    install = ("install", "--quiet", "--no-deps", str(built.path))
     pip("--python", str(python), *install, PATH=str(python.parent))
     site = next((folder / "lib").glob("python*/site-packages"))
     needed: dict[str, Distribution] = {}
     gather(Distribution.at(next(site.glob("hotswap-*.dist-info"))), needed)
     for each in needed.values():
         link(each, site)
-    return python
+    return Installed(python, "C" if kind == "compiled" else f"Python, because {NOT_BUILT}")
 
 
 def gather(asking: Distribution, found: dict[str, Distribution]) -> None:
@@ -64,24 +133,48 @@ def link(installed: Distribution, site: Path) -> None:
         (site / top).symlink_to(Path(str(installed.locate_file(top))))
 
 
-def names(folder: Path) -> Iterator[str]:
-    """Everything that could be a compiler there."""
-    return (path.name for path in folder.iterdir() if re.search(r"cc$|gcc|clang|c\+\+|ld$|make", path.name))
+@starts_processes
+def test_the_wheel_without_a_compiler(pure: Built) -> None:
+    """It is for any machine, and its build says in a sentence what is missing and what to do."""
+    assert pure.path.name.endswith("-py3-none-any.whl")
+    assert "Root-Is-Purelib: true\nTag: py3-none-any\n" in pure.facts
+    assert [name for name in pure.names if name.endswith((".so", ".c", ".h"))] == []
+    assert (
+        "hotswap is built as Python alone, because the C compiler, /bin/false, is missing or fails: "
+        "for the extension in C, install gcc and Python's headers (Debian: gcc python3-dev), and hotswap again\n"
+    ) in pure.said
 
 
 @starts_processes
-def test_it_installs_without_a_compiler(python: Path) -> None:
-    """pip finds its requirements fulfilled, and none of them is gunicorn_h1c."""
-    assert "No broken requirements found." in pip("--python", str(python), "check").stdout
-    assert list(names(python.parent)) == []
-    missing = subprocess.run([python, "-c", "import gunicorn_h1c"], capture_output=True, text=True, timeout=30)
-    assert "No module named 'gunicorn_h1c'" in missing.stderr
-    version = subprocess.run([python.with_name("hotswap"), "--version"], capture_output=True, text=True, timeout=30)
-    assert version.stdout.endswith(", head parser: Python)\n"), version
+def test_the_wheel_with_one(compiled: Built) -> None:
+    """It is for this Python on this machine, and has what was compiled, without the sources."""
+    assert re.search(rf"-cp3{sys.version_info[1]}-cp3{sys.version_info[1]}-linux_\w+\.whl$", compiled.path.name)
+    assert "Root-Is-Purelib: false\n" in compiled.facts
+    found = [name.partition(".")[0] for name in compiled.names if name.endswith((".so", ".c", ".h"))]
+    assert found == ["hotswap/engine/native/heads", "hotswap/engine/native/lane"]
+    assert "built as Python alone" not in compiled.said
 
 
-def test_it_serves_and_restarts(program: Program, python: Path) -> None:
-    """Under traffic, which notices nothing. The log says at the first start how heads are parsed, and only there."""
+@starts_processes
+def test_the_wheel_that_is_wanted_without(build: Build) -> None:
+    """HOTSWAP_PURE is for who builds wheels for machines that are not this one."""
+    built = build(HOTSWAP_PURE="1")
+    assert built.path.name.endswith("-py3-none-any.whl")
+    assert "hotswap is built as Python alone, because HOTSWAP_PURE is set\n" in built.said
+
+
+@starts_processes
+def test_it_installs_where_there_is_no_compiler(installed: Installed) -> None:
+    """pip finds its requirements fulfilled. The command says which lane it is on."""
+    python, lane = installed
+    assert "No broken requirements found." in pip("--python", str(python), "check", **WITHOUT_COMPILER).stdout
+    version = run([str(python.with_name("hotswap")), "--version"]).stdout
+    assert version.endswith(f", lane: {lane})\n"), version
+
+
+def test_it_serves_and_restarts(program: Program, installed: Installed) -> None:
+    """Under traffic, which notices nothing. The log says at the first start why it is Python alone, and only there."""
+    python, lane = installed
     bare = {"PYTHONPATH": "", "PATH": str(python.parent), "CC": "/bin/false"}
     command = [str(python.with_name("hotswap")), "run", "app:app", "-b", "127.0.0.1:0"]
     program.start(command=command, environ=bare)
@@ -93,14 +186,16 @@ def test_it_serves_and_restarts(program: Program, python: Path) -> None:
             traffic.restarted()
     result = traffic.result()
     assert (result.failures, result.closed_by_server) == ({}, 0), result
-    said = "request heads are parsed in Python (gunicorn_h1c is not installed: pip install 'hotswap[fast]')"
-    assert re.findall(r"gen=(\d) pid=\d+ " + re.escape(said), program.text()) == ["1"]
+    said = f"requests are served in Python alone ({NOT_BUILT})"
+    found = re.findall(r"gen=(\d) pid=\d+ " + re.escape(said), program.text())
+    assert found == ([] if lane == "C" else ["1"])
     program.settle()
     assert program.stop() == 0
 
 
-def test_the_same_inside_gunicorn(program: Program, python: Path) -> None:
+def test_the_same_inside_gunicorn(program: Program, installed: Installed) -> None:
     """Its arbiter says it, once; and does not start with http_parser = "fast", where it would fail at each request."""
+    python, lane = installed
     command = [str(python), "-m", "gunicorn", "-k", "hotswap.Worker", "-b", "127.0.0.1:0", "app:app"]
     bare = {"PYTHONPATH": "", "PATH": str(python.parent), "CC": "/bin/false"}
     program.start("--http-parser", "fast", command=command, environ=bare, ready=False)
@@ -110,8 +205,7 @@ def test_the_same_inside_gunicorn(program: Program, python: Path) -> None:
     program.start("-w", "2", "--control-socket", "control", command=command, environ=bare, ready=False)
     address = program.wait_for(r"Listening at: http://(\S+) ", since=mark)[1]
     assert get(address, "/version").body == b"1"
-    assert (
-        program.text().count("hotswap.Worker parses request heads in Python (gunicorn_h1c is not installed: pip") == 1
-    )
+    said = f"hotswap.Worker serves requests in Python alone ({NOT_BUILT})"
+    assert program.text().count(said) == (lane != "C")
     program.send(SIGTERM, program.pid)
     assert program.wait_status() == 0

@@ -108,15 +108,15 @@ def usage() -> str:
 
 
 def version() -> str:
-    """Return the text of --version, with the parser of request heads that the engine would use here."""
+    """Return the text of --version, with the lane that the engine would use here: C, or Python and why."""
     from importlib.metadata import version as installed
 
-    parser = ""
+    lane = ""
     if restarts_hot():
-        from hotswap.engine.http1.head_parser import CHOSEN
+        from hotswap.engine.native import choice
 
-        parser = f", head parser: {CHOSEN.name}"
-    return f"hotswap {installed('hotswap')} (gunicorn {installed('gunicorn')}{parser})"
+        lane = f", lane: {choice.NAME}"
+    return f"hotswap {installed('hotswap')} (gunicorn {installed('gunicorn')}{lane})"
 
 
 if __name__ == "__main__":

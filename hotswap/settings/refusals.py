@@ -65,7 +65,7 @@ def _parser(cfg: Config) -> list[tuple[str, str]]:
         try:
             _check_fast_parser(cfg)
         except RuntimeError as error:
-            return [("http_parser", f"{error} (pip install 'hotswap[fast]', or http_parser = 'auto')")]
+            return [("http_parser", f"{error} (http_parser = 'auto' is as fast: hotswap reads heads itself)")]
     return []
 
 

@@ -83,7 +83,7 @@ PROCESSES = {
     "asgi_disconnect_grace_period": _with("gunicorn's asgi worker"),
     "websocket_max_message_size": _with("an ASGI worker"),
     "http_parser": _different(
-        "auto: gunicorn_h1c (hotswap[fast]) behind checks of our own, else our parser; python: gunicorn's"
+        "auto: plain heads by our own parser, in C if that is built, the rest by gunicorn's; python: all by gunicorn's"
     ),
 }
 

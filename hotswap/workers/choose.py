@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hotswap.apps import mapping
-from hotswap.engine.http1.head_parser import CHOSEN
+from hotswap.engine.native import choice
 from hotswap.gunicorn_compat.views import WorkerView
 from hotswap.settings.options import EngineOptions
 from hotswap.workers.context import ServerContext
@@ -23,7 +23,7 @@ def single(context: ServerContext, worker: WorkerView) -> Runner:
     idle = [name for name in _FORKED if context.cfg.changed(name)]
     if idle:
         context.log.warning("%s: without effect, because nothing is forked (workers=0)", ", ".join(idle))
-    _name_parser(context)
+    _name_lane(context)
     return Single(context, worker)
 
 
@@ -36,7 +36,7 @@ def cluster(context: ServerContext) -> Runner:
     from hotswap.workers.signal_handle import SignalHandle
 
     if context.worker_class is None:
-        _name_parser(context)
+        _name_lane(context)
         # One that workers load themselves is not known yet.
         import_for(next(iter(context.apps.values())), EngineOptions.from_config(context.cfg))
         return Cluster(context, Worker)
@@ -45,10 +45,11 @@ def cluster(context: ServerContext) -> Runner:
     return Cluster(context, wrapped(context.worker_class), SignalHandle)
 
 
-def _name_parser(context: ServerContext) -> None:
-    """Say once, and not at every restart, that the engine does without its parser in C."""
-    if CHOSEN.why_python and context.generation == 1:
-        context.log.info("request heads are parsed in Python (%s)", CHOSEN.why_python)
+def _name_lane(context: ServerContext) -> None:
+    """Say once, and not at every restart, that the engine does without C; what is usual is said to who debugs."""
+    if choice.WHY_PYTHON and context.generation == 1:
+        context.log.info("requests are served in Python alone (%s)", choice.WHY_PYTHON)
+    context.log.debug("lane: %s", choice.NAME)
 
 
 def _make_known(chosen: type[Any], context: ServerContext) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from hotswap.cli.main import COMMANDS, GROUPS, main, usage
-from hotswap.engine.http1.head_parser import CHOSEN
+from hotswap.engine.native import choice
 from tests.commands.conftest import Bench
 from tests.harness import ROOT
 from tests.live import starts_processes
@@ -52,10 +52,10 @@ def test_mistakes(argv: list[str], complaint: str, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("argv", [["--version"], ["-v"]])
 def test_version(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Ours, gunicorn's, and the parser that request heads would get here."""
+    """Ours, gunicorn's, and the lane that requests would be served on here."""
     assert main(argv) == 0
     text = capsys.readouterr().out
-    assert text == f"hotswap {version('hotswap')} (gunicorn {version('gunicorn')}, head parser: {CHOSEN.name})\n"
+    assert text == f"hotswap {version('hotswap')} (gunicorn {version('gunicorn')}, lane: {choice.NAME})\n"
 
 
 @starts_processes

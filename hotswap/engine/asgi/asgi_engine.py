@@ -28,6 +28,7 @@ from hotswap.engine.connections.health_answers import HealthReader
 from hotswap.engine.connections.parts import connection_parts
 from hotswap.engine.connections.request_reader import RequestReader
 from hotswap.engine.connections.transfer import Transfer
+from hotswap.engine.http1.head_parser import CHOSEN
 from hotswap.engine.http1.proxy_protocol import ProxiedReader
 from hotswap.engine.limits import Limits
 from hotswap.engine.transport.tls import ServerTls
@@ -166,14 +167,15 @@ class AsgiEngine:
         """What it looks like now, seen from any thread while the loop changes it."""
         table = self._parts.table
         connections = tuple(ConnectionView.of(conn, table) for conn in list(self._state.live))
-        return AsgiView(connections, len(self._calls.running), self._parts.pollables.paused)
+        return AsgiView(connections, len(self._calls.running), self._parts.pollables.paused, CHOSEN.name)
 
 
 class AsgiView(NamedTuple):
     """`calls` is how many application calls run; `paused` are those descriptors that are left alone for a moment
-    because their callbacks have failed.
+    because their callbacks have failed. `lane` is what takes plain heads apart: "C" or "Python".
     """
 
     connections: tuple[ConnectionView, ...]
     calls: int
     paused: frozenset[int]
+    lane: str

@@ -14,7 +14,7 @@ A scope is what uvicorn makes of the same head, but for this:
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from hotswap.engine.asgi.asgi_request import AsgiRequest
@@ -45,6 +45,7 @@ class ScopeReader(HeadReader[AsgiRequest]):
     """
 
     kind = AsgiRequest
+    lower_names = True
 
     def __init__(
         self,
@@ -84,14 +85,13 @@ class ScopeReader(HeadReader[AsgiRequest]):
     def _known_names(self) -> int:
         return len(self._plain)
 
-    def _take(self, request: AsgiRequest, head: Any, target: Target, sender: Sender) -> Fields | None:
-        headers = head.asgi_headers
-        self._begin(request, target, headers, sender)
+    def _take(self, request: AsgiRequest, fields: Fields, target: Target, sender: Sender) -> Fields | None:
+        self._begin(request, target, fields, sender)
         if not request.http11:
             request.scope["http_version"] = "1.0"
         plain, specials = self._plain, []
         host = connection = None
-        for name, value in headers:
+        for name, value in fields:
             if name in plain:
                 continue
             if name == b"host" and host is None:

@@ -1,54 +1,40 @@
-"""Which parser takes plain heads apart: gunicorn_h1c's, in C, or ours in Python. This is the place where it is chosen.
-
-gunicorn_h1c is published without wheels for Linux, so it wants a C compiler: it comes with `pip install hotswap[fast]`.
-With HOTSWAP_PURE in the environment ours is used all the same: the tests of the engine run on both.
-"""
+"""Which reader takes plain heads apart: ours in C or its twin in Python."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-REMEDY = "pip install 'hotswap[fast]'"
-#: Older ones were not compared with gunicorn's parser in Python; 0.x, so a minor version may change its functions.
-OLDEST, TOO_NEW = (0, 6, 9), (0, 7)
+from hotswap.engine.native.choice import why_python
+
+if TYPE_CHECKING:
+    from hotswap.engine.http1.plain_head import PlainHead
 
 
 class HeadParser(NamedTuple):
-    """`parse` takes what `gunicorn_h1c.parse_request_fast` takes, and raises `unfinished` where a head may go on,
-    ValueError where it is not plain. `why_python`: why it is not the parser in C, and the remedy; "" where it is.
-    """
+    """`read_plain` is `plain_head.read_plain_head` or its twin; `why_python`: why not the one in C, "" if it is."""
 
-    name: str
-    parse: Callable[..., Any]
-    unfinished: type[Exception]
+    read_plain: Callable[[bytes, int, int, int, bool], PlainHead | None]
     why_python: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is written in."""
+        return "Python" if self.why_python else "C"
 
 
 def choose(environ: Mapping[str, str]) -> HeadParser:
-    """The parser for the engines of this process; the environment may ask for the one in Python."""
-    if environ.get("HOTSWAP_PURE"):
-        return _in_python("HOTSWAP_PURE is set")
-    try:
-        import gunicorn_h1c
-        from gunicorn_h1c._parser_fast import IncompleteError
-    except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "gunicorn_h1c"
-        fault = "is not installed" if missing else f"cannot be imported ({error})"
-        return _in_python(f"gunicorn_h1c {fault}: {REMEDY}")
-    version = gunicorn_h1c.__version__
-    if not OLDEST <= tuple(map(int, re.findall(r"\d+", version)[:3])) < TOO_NEW:
-        return _in_python(f"gunicorn_h1c {version} is not one that hotswap was compared with: {REMEDY}")
-    return HeadParser(f"gunicorn_h1c {version}", gunicorn_h1c.parse_request_fast, IncompleteError)
+    """The parser for the engines of a process with this environment."""
+    why = why_python(environ)
+    if why:
+        # Here, and not above: what it compiles would be paid for at every start on the one in C.
+        from hotswap.engine.http1.plain_head import read_plain_head
 
+        return HeadParser(read_plain_head, why)
+    from hotswap.engine.native import heads
 
-def _in_python(why: str) -> HeadParser:
-    # Here, and not above: what it compiles would be paid for at every start on the one in C.
-    from hotswap.engine.http1.plain_head import Unfinished, parse_plain
-
-    return HeadParser("Python", parse_plain, Unfinished, why)
+    return HeadParser(heads.read_plain_head)
 
 
 CHOSEN = choose(os.environ)

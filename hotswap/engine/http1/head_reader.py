@@ -1,9 +1,8 @@
 """From the bytes of a request's head to a `Request`: the fast way, for the engines of all interfaces.
 
-A parser takes the head apart, in C or in Python (`head_parser`); what gunicorn_h1c 0.6.9, the one in C, is too kind to
-is caught here (bare LF, folded lines, more than one space, no Host, bytes outside ASCII in the target, a Content-Length
-that wraps around). A head that is not plainly right goes to the strict reader, that is to gunicorn's own parser in
-Python, whose verdict counts: so a refusal costs more than an acceptance, and all readers agree.
+A parser of ours takes plain heads apart, in C or in Python (`head_parser`). A head that is not plainly right goes to
+the strict reader, that is to gunicorn's own parser in Python, whose verdict counts: so a refusal costs more than an
+acceptance, and all readers agree.
 
 What an application gets of a head is its interface's affair: `wsgi.environ_reader` makes an environ of it and
 `asgi.scope_reader` a scope, each by four methods of a subclass.
@@ -14,12 +13,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from hotswap.engine.http1.begun_head import may_go_on
 from hotswap.engine.http1.head_parser import CHOSEN
 from hotswap.engine.http1.request import CHUNKED, Fields, Request
 from hotswap.engine.http1.strict_reader import StrictReader, asks_upgrade, check_host, wants_keep_alive
 
 if TYPE_CHECKING:
     from hotswap.engine.http1.head_parser import HeadParser
+    from hotswap.engine.http1.plain_head import PlainHead
     from hotswap.engine.http1.request import Sender
     from hotswap.engine.http1.strict_reader import JudgedHead
     from hotswap.engine.limits import Limits
@@ -49,10 +50,10 @@ class HeadReader(ABC, Generic[R]):
     """Reads heads for one engine. Not per connection: it keeps no state but what it learnt about names."""
 
     kind: ClassVar[type[Any]]  #: the class of the requests, R
+    lower_names: ClassVar[bool]  #: whether applications get the names of fields in lower case
 
     def __init__(self, options: EngineOptions, limits: Limits, parser: HeadParser = CHOSEN) -> None:
-        self._parse_head = parser.parse
-        self._unfinished = parser.unfinished
+        self._read_plain = parser.read_plain
         self._strict = StrictReader(options, limits, always=self.must_be_strict(options))
         self._limits = limits
         self._always_strict = self._strict.always
@@ -63,10 +64,8 @@ class HeadReader(ABC, Generic[R]):
         self._methods = {method.encode(): method for method in _CLIENT_METHODS}
         self._targets: dict[bytes, Target] = {}
         self._hosts: set[str | bytes | None] = set()  # values of Host found good
-        self._bounds = (
-            0, min(limits.line, 1 << 20), limits.fields, limits.field_size,
-            options.permit_unconventional_http_method, False,
-        )  # fmt: skip
+        # No line of a plain head can be over the limit of a field, because the whole head is not.
+        self._bounds = min(limits.line, 1 << 20), limits.fields, limits.field_size, self.lower_names
 
     @staticmethod
     def must_be_strict(options: EngineOptions) -> bool:
@@ -88,7 +87,7 @@ class HeadReader(ABC, Generic[R]):
         """How many header names are remembered."""
 
     @abstractmethod
-    def _take(self, request: R, head: Any, target: Target, sender: Sender) -> Fields | None:
+    def _take(self, request: R, fields: Fields, target: Target, sender: Sender) -> Fields | None:
         """Make what the application gets of a plain head, and give the request its `host` and `connection`.
 
         Returns the fields that say something of the request (`_special`), their names in lower case and each once; None
@@ -107,16 +106,13 @@ class HeadReader(ABC, Generic[R]):
         """The request at the start of `data`, or None if its head is not all there yet. Raises Refusal."""
         if self._always_strict:
             return self._judge(data, sender)
-        try:
-            head = self._parse_head(data, *self._bounds)
-        except self._unfinished:
-            if b"\r\n\r\n" in data:  # gunicorn_h1c waits for a version that will not come: "GET /", and nothing more
-                return self._judge(data, sender, may_go_on=True)
-            self._strict.check_unfinished(data)
-            return None
-        except ValueError:  # every other verdict of the parser
+        head = self._read_plain(data, *self._bounds)
+        if head is not None:
+            return self._accept(head, sender) or self._judge(data, sender)
+        if b"\r\n\r\n" in data or not may_go_on(data, self._bounds[0]):
             return self._judge(data, sender)
-        return self._accept(head, data, sender) or self._judge(data, sender)
+        self._strict.check_unfinished(data)
+        return None
 
     @property
     def plain_knowledge(self) -> dict[str, Any]:
@@ -133,8 +129,8 @@ class HeadReader(ABC, Generic[R]):
         """What it remembers now."""
         return KnownHeads(self._known_names(), len(self._hosts), frozenset(self._targets))
 
-    def _judge(self, data: bytes, sender: Sender, *, may_go_on: bool = False) -> R | None:
-        judged = self._strict.read(data, sender.peer, may_go_on=may_go_on)
+    def _judge(self, data: bytes, sender: Sender) -> R | None:
+        judged = self._strict.read(data, sender.peer)
         if judged is None:
             return None
         request: R = self.kind(judged.method, judged.uri, judged.path)
@@ -144,29 +140,17 @@ class HeadReader(ABC, Generic[R]):
         self._take_judged(request, judged, sender)
         return request
 
-    def _accept(self, head: Any, data: bytes, sender: Sender) -> R | None:
+    def _accept(self, head: PlainHead, sender: Sender) -> R | None:
         """The request, or None if there is anything about this head that the strict parser should judge."""
-        method, target, consumed = head.method, head.path, head.consumed
-        known = self._targets.get(target) or self._learn_target(target)
-        # True if the parser's kindness had nothing to forgive in this head.
-        is_plain = (
-            known is not None
-            # One space on each side of the target and nothing before the method.
-            and data.startswith(b" HTTP/1.", len(method) + len(target) + 1)
-            # Every LF has its CR: the parser takes no CR that is not followed by LF.
-            and data.count(b"\r", 0, consumed) == data.count(b"\n", 0, consumed)
-            # No line of it can be over the limit: the parser measures lines without the blanks around values.
-            and consumed <= self._limits.field_size
-            # It closes the connection, and is rare.
-            and method != b"CONNECT"
-        )
-        if known is None or not is_plain:
+        method, target, minor_version, fields, consumed = head
+        if method == b"CONNECT":  # closes the connection, and is rare
             return None
+        known = self._targets.get(target) or self._learn_target(target)
         request: R = self.kind(self._methods.get(method) or self._spelled(method), known[0], known[1])
         request.consumed = consumed
-        if head.minor_version == 0:
+        if minor_version == 0:
             request.http11 = False
-        specials = self._take(request, head, known, sender)
+        specials = self._take(request, fields, known, sender)
         if specials is None:
             return None
         connection = request.connection
@@ -180,10 +164,8 @@ class HeadReader(ABC, Generic[R]):
             self._learn_host(request.host, http11=request.http11)
         return request
 
-    def _learn_target(self, target: bytes) -> Target | None:
-        """A target taken apart, and remembered for a while; None if the strict parser should judge."""
-        if not target.startswith(b"/") or b"#" in target or not target.isascii():
-            return None
+    def _learn_target(self, target: bytes) -> Target:
+        """A plain head's target taken apart, and remembered for a while."""
         split = self._split(target)
         if len(target) <= _KNOWN_LENGTH:
             if len(self._targets) >= _KNOWN_TARGETS:

@@ -135,16 +135,17 @@ class StrictReader:
         if data.count(b"\n") != data.count(b"\r\n"):
             raise Refusal(400, "a line of the head does not end with CRLF")
 
-    def read(self, data: bytes, peer: Peer, *, may_go_on: bool = False) -> JudgedHead | None:
+    def read(self, data: bytes, peer: Peer) -> JudgedHead | None:
         """The head at the start of `data`, None if it is not all there. Raises Refusal.
 
-        Without `may_go_on` the parser of plain heads has found a fault in what is there, so no rest is waited for.
+        Unless every head comes here, a fault has been found in what is there, so no rest is waited for; only of heads
+        with more than 256 lines it is not known.
         """
         try:
             message = _Message(self._gunicorn, data, peer)
         except errors.NoMoreData:
             self.check_unfinished(data)
-            if may_go_on or self.always or self._limits.fields > 256:
+            if self.always or self._limits.fields > 256:
                 return None
             raise Refusal(400, "this is not an HTTP request") from None
         except StopIteration:

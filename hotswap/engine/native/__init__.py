@@ -1,1 +1,3 @@
-"""The whole turn of a plain request in C: built where there is a compiler, and chosen in `engine.wsgi.plain_turn`."""
+"""What is written in C, and may be missing: `heads` takes plain heads apart, `lane` serves plain requests from recv(2)
+to send(2). `choice` tells whether they are used.
+"""

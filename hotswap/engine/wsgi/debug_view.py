@@ -23,7 +23,8 @@ class PathView(NamedTuple):
 
 class DebugView(NamedTuple):
     """`leader` is the leading thread's identity, `turns` how many requests leaders ran themselves; `paused` are those
-    descriptors that are left alone for a moment because their callbacks have failed.
+    descriptors that are left alone for a moment because their callbacks have failed. `lane` is what serves plain
+    requests: "C" or "Python".
     """
 
     leader: int
@@ -34,3 +35,4 @@ class DebugView(NamedTuple):
     paths: Mapping[str, PathView]
     heads: KnownHeads
     paused: frozenset[int]
+    lane: str

@@ -74,13 +74,15 @@ class WsgiEngine:
             welcome = shakes.welcome
         reader = EnvironReader(options, limits)
         self._heads = reader if options.proxy_protocol == "off" else ProxiedReader(options, reader)
+        make_lane = lane_of(state, options, limits, writer, reader)
+        self._lane = "Python" if make_lane is None else "C"
         self._server = RequestServer(
             table,
             self._reader(RequestReader(table, parts.idle, self._heads, Uploads(table)), options.health_path),
             ApplicationCall(state, options, pool.give_up),
             writer,
             LeadKeepers(pool, self._routes, self._monitor),
-            lane_of(state, options, limits, writer, reader),
+            make_lane,
         )
         self._loop = EventLoop(table, parts.pollables, parts.deadlines, self._server, steps)
         acceptor = Acceptor(state, parts.pollables, parts.listeners, sites.values(), welcome)
@@ -173,4 +175,5 @@ class WsgiEngine:
             {path: PathView.of(stats) for path, stats in list(self._routes.paths.items())},
             self._heads.known,
             self._parts.pollables.paused,
+            self._lane,
         )

@@ -29,6 +29,7 @@ class EnvironReader(HeadReader[WsgiRequest]):
     """Reads heads for the WSGI engine. A target is (as it was sent, PATH_INFO, QUERY_STRING)."""
 
     kind = WsgiRequest
+    lower_names = False
 
     def __init__(self, options: EngineOptions, limits: Limits, parser: HeadParser = CHOSEN) -> None:
         super().__init__(options, limits, parser)
@@ -55,14 +56,14 @@ class EnvironReader(HeadReader[WsgiRequest]):
     def _known_names(self) -> int:
         return len(self._keys)
 
-    def _take(self, request: WsgiRequest, head: Any, target: Target, sender: Sender) -> Fields | None:
+    def _take(self, request: WsgiRequest, fields: Fields, target: Target, sender: Sender) -> Fields | None:
         request.environ = environ = sender.base.copy()
         environ["REQUEST_METHOD"] = request.method
         environ["RAW_URI"], environ["PATH_INFO"], environ["QUERY_STRING"] = target
         if not request.http11:
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
         keys, specials = self._keys, []
-        for name, value in head.headers:
+        for name, value in fields:
             key = keys.get(name) or self._learn(name)
             if key and key not in environ:
                 environ[key] = str(value, "latin-1")

@@ -1,20 +1,20 @@
-"""The compiled seam: whether a plain request's whole turn is served in C. This is the place where that is chosen.
+"""The compiled seam: whether a plain request's whole turn is served in C.
 
 The C extension `engine.native.lane` serves what is plainly right, from recv(2) to send(2), and says `NOT_PLAIN` of
 anything else before anything of it has begun: its twin is `RequestServer.serve_request`, which serves everything, also
-where there is no extension. With HOTSWAP_PURE in the environment it is not used.
+where there is no extension (`engine.native.choice`).
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hotswap.engine.http1 import response_head
+from hotswap.engine.native.choice import why_python
 from hotswap.engine.wsgi.blocking_routes import SLOW
 from hotswap.engine.wsgi.response import FileWrapper
 from hotswap.engine.wsgi.wsgi_request import WsgiRequest
@@ -42,15 +42,12 @@ class FastLane(NamedTuple):
 
 
 def choose(environ: Mapping[str, str]) -> FastLane:
-    """The lane for the engines of this process."""
-    if environ.get("HOTSWAP_PURE"):
-        return FastLane(None, "HOTSWAP_PURE is set")
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return FastLane(None, "this Python runs without the GIL, on which the C extension relies")
-    try:
-        from hotswap.engine.native import lane
-    except ImportError as error:
-        return FastLane(None, f"the C extension is not built ({error})")
+    """The lane for the engines of a process with this environment."""
+    why = why_python(environ)
+    if why:
+        return FastLane(None, why)
+    from hotswap.engine.native import lane
+
     return FastLane(lane.Lane)
 
 

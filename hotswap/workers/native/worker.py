@@ -17,7 +17,7 @@ from gunicorn.workers import base
 
 from hotswap.apps.mapping import single_call
 from hotswap.engine import Application, Counters
-from hotswap.engine.http1.head_parser import CHOSEN
+from hotswap.engine.native import choice
 from hotswap.errors import BootError
 from hotswap.lifecycle.states import State
 from hotswap.scoreboard import Slot
@@ -68,8 +68,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             value = cfg.settings[name].get()
             if value not in harmless:
                 log.warning("%s = %r: %s", name, value, sentence)
-        if CHOSEN.why_python:
-            log.info("hotswap.Worker parses request heads in Python (%s)", CHOSEN.why_python)
+        if choice.WHY_PYTHON:
+            log.info("hotswap.Worker serves requests in Python alone (%s)", choice.WHY_PYTHON)
+        log.debug("lane: %s", choice.NAME)
 
     def __init__(self, *arguments: Any) -> None:
         self.counters = Counters()

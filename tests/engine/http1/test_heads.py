@@ -8,6 +8,7 @@ import pytest
 
 from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.http1.request import CHUNKED
+from hotswap.engine.wsgi.environ_reader import EnvironReader
 from tests.engine.http1.parsing import HOST, Parser
 
 LOCAL = ("127.0.0.1", 1)
@@ -272,3 +273,17 @@ def test_what_is_remembered(parser: Parser) -> None:
     known = parser.reader.known
     assert (known.names, known.hosts) == (2, 1)
     assert known.targets == {b"/"}
+
+
+def test_what_a_lane_in_c_learns_from_it() -> None:
+    """What is known is known to both: these are the reader's own collections, and CONNECT is for Python."""
+    parser = Parser()
+    parser.read(b"GET /a%20b?c HTTP/1.1\r\nHost: a\r\nX-Y: z\r\n\r\n")
+    assert isinstance(parser.reader, EnvironReader)
+    knowledge = parser.reader.plain_knowledge
+    assert knowledge["targets"] == {b"/a%20b?c": ("/a%20b?c", "/a b", "c")}
+    assert knowledge["hosts"] == {"a"}
+    assert knowledge["keys"] == {b"Host": "HTTP_HOST", b"X-Y": "HTTP_X_Y"}
+    assert b"CONNECT" not in knowledge["methods"]
+    assert knowledge["learn_target"](b"/d") == ("/d", "/d", "")
+    assert b"/d" in knowledge["targets"]

@@ -108,3 +108,8 @@ def test_a_length_that_is_none(length: str) -> None:
     """Only digits are one."""
     with pytest.raises(ValueError, match="is not a Content-Length"):
         head_of("200 OK", [("Content-Length", length)], 0)
+
+
+def test_the_lines_that_a_lane_in_c_asks_for() -> None:
+    """Server and Date, for a moment that the lane names."""
+    assert ResponseHead.server_and_date(0.5) == "Server: hotswap\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"

@@ -1,0 +1,3 @@
+def read_plain_head(
+    data: bytes, line: int, fields: int, size: int, lower: bool, /
+) -> tuple[bytes, bytes, int, list[tuple[bytes, bytes]], int] | None: ...
