@@ -6,6 +6,7 @@
 # make test-all  the suite on every Python from 3.10 to 3.14 that is found here
 # make check   what .ci/run runs: everything that must be true of a commit
 # make docs    the documentation as a site, in build/docs/html; fails at a warning or a dead link (Python 3.11 or later)
+# make wheels  the sdist and the wheels of a release, into dist/, for the Pythons that are found here
 # make bench   hotswap and its peers measured, less than 30 minutes; make bench BENCH="--asgi", 10 minutes; BENCH="--quick", "--help"
 # make fuzz    ten minutes of invented requests, compared with gunicorn's parser; make fuzz FUZZ_SECONDS=60
 # make lint    ruff: rules and format; make format changes what can be changed
@@ -28,7 +29,7 @@ define install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(1)]"
 endef
 
-.PHONY: demo test quick pure coverage test-all check lint format types pytest bench fuzz docs clean settings-types
+.PHONY: demo test quick pure coverage test-all check lint format types pytest bench fuzz docs wheels clean settings-types
 
 demo: $(VENV)/example.stamp
 	$(BIN)/python -u -m examples.flask_app.demo
@@ -82,6 +83,9 @@ fuzz: $(VENV)/fuzz.stamp
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m docs.site
 
+wheels: $(VENV)/wheels.stamp
+	VENV=$(VENV) .ci/wheels
+
 # The stamps are written last: an installation that broke off is done again. The demo needs little and should start soon,
 # so what only the tests need has a stamp of its own. hotswap/version.py has the version, which pip writes down.
 BUILT := pyproject.toml setup.py hotswap/version.py $(wildcard hotswap/engine/native/*.[ch])
@@ -96,6 +100,10 @@ $(VENV)/test.stamp: $(VENV)/made.stamp $(BUILT)
 
 $(VENV)/fuzz.stamp: $(VENV)/test.stamp
 	@$(call install,fuzz)
+	@touch $@
+
+$(VENV)/wheels.stamp: $(VENV)/made.stamp $(BUILT)
+	@$(call install,wheels)
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/made.stamp $(BUILT)
