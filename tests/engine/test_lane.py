@@ -14,16 +14,11 @@ from hotswap.engine.native import choice
 from hotswap.engine.wsgi import plain_turn
 from tests.engine.apps import hello
 from tests.engine.engine_server import Serve
+from tests.engine.needed_lane import needs_c
 
 MODULES = ["hotswap.engine.native.heads", "hotswap.engine.native.lane"]
 #: The tests of the engine run twice in CI: on C, and with HOTSWAP_PURE=1 on Python.
 WANTED = "Python" if os.environ.get("HOTSWAP_PURE") else "C"
-
-
-def needs_c() -> None:
-    """Skip where there is no compiler, but for CI, where there is one."""
-    if choice.why_python({}) and not os.environ.get("CI"):
-        pytest.skip(choice.why_python({}))
 
 
 def test_this_run_is_on_the_lane_that_was_asked_for(serve: Serve) -> None:
