@@ -16,7 +16,7 @@
 LANE_NAMES(DEFINE_NAME)
 #undef DEFINE_NAME
 
-static PyObject *key_input, *key_early_hints, *key_gunicorn_socket, *key_werkzeug_socket;
+static PyObject *key_input, *key_early_hints, *key_gunicorn_socket, *key_werkzeug_socket, *no_blocks;
 
 int is_true(PyObject *object, PyObject *name)
 {
@@ -181,31 +181,65 @@ static long outcome_of(PyObject *made)
     return outcome;
 }
 
+/* The exception that stands, new, with its traceback; none stands any more. */
+static PyObject *take_error(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    if (trace)
+        PyException_SetTraceback(error, trace);
+    Py_XDECREF(type);
+    Py_XDECREF(trace);
+    return error;
+#endif
+}
+
+/* The exception stands again. */
+static void set_error(PyObject *error)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(error);
+#else
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
+}
+
 /* The exception that stands is the application's, or its client's: Python says what it means. */
 static long fail(Answer *answer)
 {
-    PyObject *type, *error, *trace, *made = NULL, *response;
-    PyErr_Fetch(&type, &error, &trace);
-    PyErr_NormalizeException(&type, &error, &trace);
-    if (trace && error)
-        PyException_SetTraceback(error, trace);
-    response = left_to_python(answer);
-    if (response && error)
-        made = PyObject_CallMethodObjArgs(answer->lane->call, str_fail, answer->conn, answer->request, response, error, NULL);
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(trace);
-    return outcome_of(made);
+    PyObject *error = take_error(), *response = left_to_python(answer), *later;
+    long outcome = -1;
+    if (response) {
+        outcome = outcome_of(PyObject_CallMethodObjArgs(answer->lane->call, str_fail, answer->conn, answer->request,
+                                                        response, error, NULL));
+        Py_DECREF(error);
+        return outcome;
+    }
+    later = take_error(); /* there is no memory for a Response, for example: neither must hide the other */
+    PyException_SetContext(later, error);
+    set_error(later);
+    return outcome;
 }
 
 /* Python goes on: with `rest`, which is made and not sent, then with `first` and what `blocks` still has. */
 static long finish(Answer *answer, PyObject *result, PyObject *rest, PyObject *first, PyObject *blocks)
 {
-    PyObject *response = left_to_python(answer);
+    PyObject *response = left_to_python(answer), *firsts;
+    long outcome;
     if (!response)
         return -1;
-    return outcome_of(PyObject_CallMethodObjArgs(answer->lane->call, str_finish, answer->conn, answer->request, response,
-                                                 result, rest ? rest : Py_None, first ? first : Py_None, blocks, NULL));
+    /* In a tuple, because applications may give anything for a block, None too. */
+    firsts = first ? PyTuple_Pack(1, first) : Py_NewRef(no_blocks);
+    if (!firsts)
+        return -1;
+    outcome = outcome_of(PyObject_CallMethodObjArgs(answer->lane->call, str_finish, answer->conn, answer->request, response,
+                                                    result, rest ? rest : Py_None, firsts, blocks, NULL));
+    Py_DECREF(firsts);
+    return outcome;
 }
 
 static int close_result(PyObject *result)
@@ -259,18 +293,26 @@ static PyObject *next_block(PyObject *blocks)
     return block;
 }
 
-/* An exception stands while the application's iterable is open: close it, as Python's `finally` does, then fail. */
+/* Closes the application's iterable while `error` is handled, as in a `finally`: what close() raises has it as context. */
+static int close_handling(PyObject *result, PyObject *error)
+{
+    PyObject *type, *value, *trace;
+    int failed;
+    PyErr_GetExcInfo(&type, &value, &trace);
+    PyErr_SetExcInfo(Py_NewRef((PyObject *)Py_TYPE(error)), Py_NewRef(error), PyException_GetTraceback(error));
+    failed = close_result(result);
+    PyErr_SetExcInfo(type, value, trace);
+    return failed;
+}
+
+/* An exception stands while the application's iterable is open: close it, then fail. */
 static long fail_open(Answer *answer, PyObject *result)
 {
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    if (close_result(result) < 0) {
-        Py_XDECREF(type);
-        Py_XDECREF(error);
-        Py_XDECREF(trace);
-    } else {
-        PyErr_Restore(type, error, trace);
-    }
+    PyObject *error = take_error();
+    if (close_handling(result, error) < 0)
+        Py_DECREF(error);
+    else
+        set_error(error);
     return fail(answer);
 }
 
@@ -291,7 +333,7 @@ static long end_plain(Answer *answer, PyObject *result, PyObject *blocks)
     if (close_result(result) < 0)
         return fail(answer);
     if (answer->response) /* somebody spoke through `write` meanwhile */
-        return finish(answer, Py_None, NULL, NULL, Py_None);
+        return finish(answer, Py_None, NULL, NULL, no_blocks);
     return succeed(answer);
 }
 
@@ -317,7 +359,7 @@ static long send_plain(Answer *answer, PyObject *result, PyObject *body, PyObjec
     /* Python sends what is left, and finds whatever is wrong with the connection once more. */
     rest = PyErr_Occurred() ? NULL : PySequence_GetSlice(made, sent < 0 ? 0 : sent, PyBytes_GET_SIZE(made));
     Py_DECREF(made);
-    outcome = rest ? finish(answer, result, rest, NULL, blocks ? blocks : Py_None) : fail_open(answer, result);
+    outcome = rest ? finish(answer, result, rest, NULL, blocks ? blocks : no_blocks) : fail_open(answer, result);
     Py_XDECREF(rest);
     return outcome;
 }
@@ -600,11 +642,12 @@ static int make_names(void)
         return -1;
     LANE_NAMES(MAKE_NAME)
 #undef MAKE_NAME
+    no_blocks = PyTuple_New(0);
     key_input = PyUnicode_InternFromString("wsgi.input");
     key_early_hints = PyUnicode_InternFromString("wsgi.early_hints");
     key_gunicorn_socket = PyUnicode_InternFromString("gunicorn.socket");
     key_werkzeug_socket = PyUnicode_InternFromString("werkzeug.socket");
-    return key_input && key_early_hints && key_gunicorn_socket && key_werkzeug_socket ? 0 : -1;
+    return no_blocks && key_input && key_early_hints && key_gunicorn_socket && key_werkzeug_socket ? 0 : -1;
 }
 
 PyMODINIT_FUNC PyInit_lane(void)

@@ -118,16 +118,16 @@ class ApplicationCall:
         response: Response,
         result: Any,
         rest: bytes | None,
-        first: bytes | None,
-        blocks: Iterable[bytes] | None,
+        firsts: tuple[bytes, ...],
+        blocks: Iterable[bytes],
     ) -> int:
-        """Go on with an answer that is not plain any more. `rest`: bytes that are made, and not sent. `first` and
-        `blocks`: what the application's `result` has still to say."""
+        """Go on with an answer that is not plain any more. `rest`: bytes that are made, and not sent. `firsts`,
+        one or none, and `blocks`: what the application's `result` has still to say."""
         try:
             try:
                 if rest is not None:
                     response.push_rest(rest)
-                response.send(blocks if first is None else chain((first,), blocks or ()), begun=rest is not None)
+                response.send(chain(firsts, blocks) if firsts else blocks, begun=rest is not None)
             finally:
                 if hasattr(result, "close"):
                     result.close()

@@ -26,7 +26,7 @@ from hotswap.engine.wsgi.debug_view import DebugView, PathView
 from hotswap.engine.wsgi.environ import sites_of
 from hotswap.engine.wsgi.environ_reader import EnvironReader
 from hotswap.engine.wsgi.loop import EventLoop, Step
-from hotswap.engine.wsgi.plain_turn import lane_of
+from hotswap.engine.wsgi.plain_turn import CHOSEN, FastLane, lane_of
 from hotswap.engine.wsgi.serve import LeadKeepers, RequestServer
 from hotswap.engine.wsgi.stall_monitor import StallMonitor
 from hotswap.engine.wsgi.thread_pool import ThreadPool
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 class WsgiEngine:
     """Serves `services` with threads of this process: an `engine.base.Engine`, where its methods are explained.
 
-    `limits` are those of the options, if not given. `epoll` is for tests that stop a thread there. Raises BootError if
-    TLS is asked for and its files cannot be used.
+    `limits` are those of the options, if not given. `epoll` and `lane` are for tests, which stop a thread there and
+    compare lanes. Raises BootError if TLS is asked for and its files cannot be used.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class WsgiEngine:
         host: EngineHost,
         limits: Limits | None = None,
         epoll: Epoll | None = None,
+        lane: FastLane = CHOSEN,
     ) -> None:
         limits = limits or Limits.from_options(options)
         context = context_of(options.gunicorn)
@@ -74,7 +75,7 @@ class WsgiEngine:
             welcome = shakes.welcome
         reader = EnvironReader(options, limits)
         self._heads = reader if options.proxy_protocol == "off" else ProxiedReader(options, reader)
-        make_lane = lane_of(state, options, limits, writer, reader)
+        make_lane = lane_of(lane, state, options, limits, writer, reader)
         self._lane = "Python" if make_lane is None else "C"
         self._server = RequestServer(
             table,

@@ -55,13 +55,18 @@ CHOSEN = choose(os.environ)
 
 
 def lane_of(
-    state: EngineState, options: EngineOptions, limits: Limits, writer: AnswerWriter, heads: EnvironReader
+    chosen: FastLane,
+    state: EngineState,
+    options: EngineOptions,
+    limits: Limits,
+    writer: AnswerWriter,
+    heads: EnvironReader,
 ) -> MakeLane | None:
     """What makes the lane of an engine; None where Python serves everything."""
     unusual = options.tls or options.proxy_protocol != "off" or heads.must_be_strict(options)
-    if CHOSEN.kind is None or unusual or options.pre_request is not None or options.post_request is not None:
+    if chosen.kind is None or unusual or options.pre_request is not None or options.post_request is not None:
         return None
-    kind = CHOSEN.kind
+    kind = chosen.kind
 
     def make(call: ApplicationCall, keepers: LeadKeepers, learn: Callable[..., None]) -> ServePlain:
         lane = kind(

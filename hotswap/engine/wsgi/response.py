@@ -137,14 +137,12 @@ class Response(ResponseHead):
         """Send the end of an answer whose every byte is made. Raises Disconnected."""
         self._push(rest, last=True)
 
-    def send(self, result: Iterable[bytes] | None, *, begun: bool = False) -> None:
+    def send(self, result: Iterable[bytes], *, begun: bool = False) -> None:
         """Send all that the application returned. Raises Disconnected, and what the iterable raises.
 
         `begun`: its first block has been sent, and `result` is what still comes, if anything can.
         """
-        if result is None:
-            pass
-        elif not begun and isinstance(result, (list, tuple)) and not self.headers_sent:
+        if not begun and isinstance(result, (list, tuple)) and not self.headers_sent:
             self._send_whole(result[0] if len(result) == 1 else b"".join(result))
         elif begun or not (isinstance(result, FileWrapper) and self._send_file(result)):
             for data in result:
