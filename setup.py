@@ -23,7 +23,7 @@ def extension(name: str, *sources: str) -> Extension:
         f"hotswap.engine.native.{name}",
         [str(NATIVE / f"{source}.c") for source in sources],
         depends=[str(path) for path in NATIVE.glob("*.h")],
-        # CFLAGS in the environment take the place of Python's own, and may say nothing of -O: a fifth more CPU per request.
+        # CFLAGS in the environment replace those of Python, and may say nothing of -O: a fifth more CPU per request.
         extra_compile_args=["-std=c11", "-O2"],
     )
 

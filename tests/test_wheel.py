@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -68,8 +69,10 @@ def pip(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def build(live: None, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Builds a wheel, with these variables, of the sources that would be published."""
-    folder = tmp_path_factory.mktemp("sources")
-    run([sys.executable, "-c", f"import setuptools.build_meta as b; b.build_sdist({str(folder)!r})"], str(ROOT))
+    folder, tree = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("tree") / "tree"
+    # A copy: setuptools puts an sdist together in the tree itself, where the suite's other process may do the same.
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
+    run([sys.executable, "-c", f"import setuptools.build_meta as b; b.build_sdist({str(folder)!r})"], str(tree))
     (sources,) = folder.glob("hotswap-*.tar.gz")
 
     def make(**environ: str) -> Built:
