@@ -72,7 +72,7 @@ class BuildIfPossible(build_ext):  # type: ignore[misc]  # setuptools has no typ
 setup(
     ext_modules=[
         extension("heads", "heads", "plain_head"),
-        extension("lane", "lane", "answer", "request", "plain_head"),
+        extension("lane", "lane", "turn", "request", "call", "answer", "answer_head", "attributes", "plain_head"),
     ],
     cmdclass={"build_ext": BuildIfPossible},
 )

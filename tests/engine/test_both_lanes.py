@@ -26,6 +26,9 @@ PLAIN = [
     request("/%41/b%20c", method="DELETE"),
     request("/f", "Content-Type: application/x-www-form-urlencoded", "Content-Length: 3", method="POST", body=b"a=b"),
     request("/", "Connection: close"),
+    request(
+        "/a", "X-Forwarded-Proto: https", "X-Forwarded-For: 203.0.113.7", "Content-Length: 1", method="PUT", body=b"a"
+    ),
     b"GET /ab HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     b"GET /ab HTTP/1.0\r\n\r\n",
     b"POST /ab HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nab",

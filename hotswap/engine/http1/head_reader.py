@@ -122,6 +122,7 @@ class HeadReader(ABC, Generic[R]):
             "targets": self._targets,
             "hosts": self._hosts,
             "learn_target": self._learn_target,
+            "trusts": self._strict.trusts,
         }
 
     @property

@@ -1,6 +1,8 @@
 /* From a plain head to a WsgiRequest with its environ. */
 #include "lane.h"
 
+#define MOST_SPECIALS 4 /* fields that are looked at, of one head */
+
 Py_ssize_t body_length(const PlainHead *head)
 {
     Py_ssize_t length = 0;
@@ -54,32 +56,61 @@ PyObject *know_target(Lane *lane, Span target)
     return found;
 }
 
-/* 1, 0 if a field is not plain, -1. CONTENT_LENGTH comes last, as where Python puts fields that it looks at. */
-static int put_fields(Lane *lane, PyObject *environ, const PlainHead *head)
+/* What says how a proxy's client spoke: (key of the environ, value for https). 1, 0 if it is no such field, -1. */
+static int put_scheme(Lane *lane, PyObject *environ, Span name, Span value, PyObject **scheme)
 {
-    PyObject *length = NULL, *value, *key;
-    size_t i;
-    int failed = 0;
-    for (i = 0; i < head->count && !failed; i++) {
-        value = PyUnicode_DecodeLatin1(head->values[i].at, (Py_ssize_t)head->values[i].size, NULL);
-        if (!value)
-            break;
-        if (spells(head->names[i], "content-length")) {
-            failed = length != NULL;
-            Py_XSETREF(length, value);
-            continue;
-        }
-        key = look_up(lane->keys, head->names[i]);
-        failed = !key || PyDict_SetItem(environ, key, value) < 0;
-        Py_XDECREF(key);
-        Py_DECREF(value);
+    PyObject *known = look_up(lane->schemes, name), *text;
+    int failed;
+    if (!known)
+        return PyErr_Occurred() ? -1 : 0;
+    text = PyUnicode_DecodeLatin1(value.at, (Py_ssize_t)value.size, NULL);
+    failed = !text || PyDict_SetItem(environ, PyTuple_GET_ITEM(known, 0), text) < 0;
+    if (!failed)
+        Py_XSETREF(*scheme, Py_NewRef(PyUnicode_Compare(text, PyTuple_GET_ITEM(known, 1)) ? str_http : str_https));
+    Py_XDECREF(text);
+    Py_DECREF(known);
+    return failed ? -1 : 1;
+}
+/* One field that needs no closer look: 1, 0 if it does, -1. */
+static int put_plain(Lane *lane, PyObject *environ, Span name, Span value)
+{
+    PyObject *key = spells(name, "content-length") ? NULL : look_up(lane->keys, name);
+    int failed;
+    if (!key)
+        return PyErr_Occurred() ? -1 : 0;
+    failed = set_item_free(environ, key, PyUnicode_DecodeLatin1(value.at, (Py_ssize_t)value.size, NULL)) < 0;
+    Py_DECREF(key);
+    return failed ? -1 : 1;
+}
+
+/* One field that says something of the request: 1, 0 if Python must look at it, -1. */
+static int put_special(Lane *lane, PyObject *environ, Span name, Span value, PyObject **scheme)
+{
+    PyObject *text;
+    if (!spells(name, "content-length"))
+        return *scheme ? 0 : put_scheme(lane, environ, name, value, scheme);
+    text = PyUnicode_DecodeLatin1(value.at, (Py_ssize_t)value.size, NULL);
+    return set_item_free(environ, str_CONTENT_LENGTH, text) < 0 ? -1 : 1;
+}
+
+/* 1, 0 if a field is not plain, -1. As in Python, those that are looked at come after all others, in their order. */
+static int put_fields(Lane *lane, PyObject *environ, const PlainHead *head, PyObject **scheme)
+{
+    size_t specials[MOST_SPECIALS], count = 0, i;
+    int put;
+    for (i = 0; i < head->count; i++) {
+        put = put_plain(lane, environ, head->names[i], head->values[i]);
+        if (put < 0 || (!put && count == MOST_SPECIALS))
+            return put;
+        if (!put)
+            specials[count++] = i;
     }
-    if (length && !failed && !PyErr_Occurred())
-        failed = PyDict_SetItem(environ, str_CONTENT_LENGTH, length) < 0;
-    Py_XDECREF(length);
-    if (PyErr_Occurred())
-        return -1;
-    return !failed;
+    for (i = 0; i < count; i++) {
+        put = put_special(lane, environ, head->names[specials[i]], head->values[specials[i]], scheme);
+        if (put != 1)
+            return put;
+    }
+    return 1;
 }
 
 /* 1 if Host is known to be good, or may be missing. */
@@ -129,12 +160,19 @@ static int set_number(PyObject *object, PyObject *name, Py_ssize_t number)
     return failed ? -1 : 0;
 }
 
+/* An attribute is what the environ has under a key, or None. */
+static int copy_item(PyObject *request, PyObject *name, PyObject *environ, PyObject *key)
+{
+    PyObject *value = PyDict_GetItemWithError(environ, key);
+    if (!value && PyErr_Occurred())
+        return -1;
+    return PyObject_SetAttr(request, name, value ? value : Py_None);
+}
+
 static int dress(PyObject *request, PyObject *environ, const PlainHead *head, int keep, Py_ssize_t body)
 {
-    PyObject *host = PyDict_GetItem(environ, str_HTTP_HOST), *connection = PyDict_GetItem(environ, str_HTTP_CONNECTION);
-    if (PyObject_SetAttr(request, str_environ, environ) < 0 ||
-        PyObject_SetAttr(request, str_host, host ? host : Py_None) < 0 ||
-        PyObject_SetAttr(request, str_connection, connection ? connection : Py_None) < 0 ||
+    if (PyObject_SetAttr(request, str_environ, environ) < 0 || copy_item(request, str_host, environ, str_HTTP_HOST) < 0 ||
+        copy_item(request, str_connection, environ, str_HTTP_CONNECTION) < 0 ||
         set_number(request, str_consumed, (Py_ssize_t)head->consumed) < 0)
         return -1;
     if (!keep && PyObject_SetAttr(request, str_keep_alive, Py_False) < 0)
@@ -144,19 +182,40 @@ static int dress(PyObject *request, PyObject *environ, const PlainHead *head, in
     return body ? set_number(request, str_length, body) : 0;
 }
 
-/* 1, 0 if the environ cannot be made of this head without Python, -1. */
-static int fill(Lane *lane, PyObject *environ, const PlainHead *head, PyObject *method, PyObject *target, int *keep)
+/* A proxy says how its client spoke; from any other peer it is a field like any other. */
+static int put_url_scheme(Lane *lane, PyObject *conn, PyObject *environ, PyObject *scheme)
+{
+    PyObject *peer = PyObject_GetAttr(conn, str_peer), *trusted = peer ? PyObject_CallOneArg(lane->trusts, peer) : NULL;
+    int trusts = trusted ? PyObject_IsTrue(trusted) : -1;
+    Py_XDECREF(trusted);
+    Py_XDECREF(peer);
+    return trusts > 0 ? PyDict_SetItem(environ, key_url_scheme, scheme) : trusts;
+}
+
+/* Request line and fields, each once: 1, 0 if they are not plain, -1. */
+static int put_head(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *head, PyObject *method, PyObject *target)
 {
     Py_ssize_t before = PyDict_GET_SIZE(environ);
+    PyObject *scheme = NULL;
     int good;
     if (put_line(environ, method, target, head->minor_version) < 0)
         return -1;
-    good = put_fields(lane, environ, head);
-    if (good != 1)
-        return good;
-    if (PyDict_GET_SIZE(environ) != before + 4 + (Py_ssize_t)head->count)
-        return 0; /* a field that came twice */
-    good = host_is_known(lane, environ, head->minor_version);
+    good = put_fields(lane, environ, head, &scheme);
+    if (good == 1 && PyDict_GET_SIZE(environ) != before + 4 + (Py_ssize_t)head->count)
+        good = 0; /* a field that came twice */
+    if (good == 1 && scheme && put_url_scheme(lane, conn, environ, scheme) < 0)
+        good = -1;
+    Py_XDECREF(scheme);
+    return good;
+}
+
+/* 1, 0 if the environ cannot be made of this head without Python, -1. */
+static int fill(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *head, PyObject *method, PyObject *target,
+                int *keep)
+{
+    int good = put_head(lane, conn, environ, head, method, target);
+    if (good == 1)
+        good = host_is_known(lane, environ, head->minor_version);
     if (good != 1)
         return good;
     *keep = keeps_alive(environ, head->minor_version);
@@ -170,7 +229,7 @@ int make_request(Lane *lane, PyObject *conn, const PlainHead *head, Py_ssize_t b
     PyObject *method = look_up(lane->methods, head->method), *target = method ? know_target(lane, head->target) : NULL;
     PyObject *base = target ? PyObject_GetAttr(conn, str_base) : NULL;
     PyObject *environ = base ? PyDict_Copy(base) : NULL;
-    int keep = 0, good = environ ? fill(lane, environ, head, method, target, &keep) : 0;
+    int keep = 0, good = environ ? fill(lane, conn, environ, head, method, target, &keep) : 0;
     if (good == 1) {
         *request = PyObject_CallFunctionObjArgs(lane->request_kind, method, PyTuple_GET_ITEM(target, 0),
                                                 PyTuple_GET_ITEM(target, 1), NULL);

@@ -34,6 +34,8 @@ class EnvironReader(HeadReader[WsgiRequest]):
     def __init__(self, options: EngineOptions, limits: Limits, parser: HeadParser = CHOSEN) -> None:
         super().__init__(options, limits, parser)
         self._keys: dict[bytes, str] = {}  # header name as sent -> environ key
+        # For the lane in C: name as sent of what a proxy says of its client's scheme -> environ key, what means https
+        self._scheme_keys: dict[bytes, tuple[str, str]] = {}
         self._special_keys = {name: _key_of(name) for name in self._special}
 
     @staticmethod
@@ -51,7 +53,7 @@ class EnvironReader(HeadReader[WsgiRequest]):
     @property
     def plain_knowledge(self) -> dict[str, Any]:
         """As in HeadReader."""
-        return {**super().plain_knowledge, "keys": self._keys}
+        return {**super().plain_knowledge, "keys": self._keys, "schemes": self._scheme_keys}
 
     def _known_names(self) -> int:
         return len(self._keys)
@@ -80,6 +82,8 @@ class EnvironReader(HeadReader[WsgiRequest]):
         """The environ's key of a header seen for the first time, or "" if it needs a closer look each time."""
         lower = name.lower()
         if lower in self._special or b"_" in lower or not lower:
+            if lower in self._schemes and len(self._scheme_keys) < KNOWN_NAMES:
+                self._scheme_keys[name] = (_key_of(lower), self._schemes[lower])
             return ""
         key = _key_of(lower)
         if len(self._keys) < KNOWN_NAMES:  # a client that invents names must not fill the memory
