@@ -189,6 +189,9 @@ def test_it_serves_and_restarts(program: Program, installed: Installed) -> None:
             traffic.restarted()
     result = traffic.result()
     assert (result.failures, result.closed_by_server) == ({}, 0), result
+    assert re.findall(r"gen=(\d) pid=\d+ hotswap \S+ \(gunicorn \S+, lane: (C|Python)\) for ", program.text()) == [
+        (generation, lane.partition(",")[0]) for generation in "123"
+    ]
     said = f"requests are served in Python alone ({NOT_BUILT})"
     found = re.findall(r"gen=(\d) pid=\d+ " + re.escape(said), program.text())
     assert found == ([] if lane == "C" else ["1"])

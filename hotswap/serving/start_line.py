@@ -6,17 +6,19 @@ import gunicorn
 
 from hotswap.apps.interface import interface_of
 from hotswap.apps.mapping import Deferred
+from hotswap.engine.native import choice
 from hotswap.scoreboard import Deployment
 from hotswap.serving.plan import Plan
 
 
 def start_line(plan: Plan, deployed: Deployment) -> str:
-    """Return the sentence: version, addresses, mode, threads, event loops or workers, directory.
+    """Return the sentence: version, lane of the engine, addresses, mode, threads, event loops or workers, directory.
 
     A directory that is reached by a link is named by the link, and what the link leads to now stands behind it. Where
     there is a health path, a route of the application's there is not reached.
     """
-    what = f"hotswap {deployed.version} (gunicorn {gunicorn.__version__})"
+    lane = f", lane: {choice.LANE}" if plan.worker_class is None else ""
+    what = f"hotswap {deployed.version} (gunicorn {gunicorn.__version__}{lane})"
     return f"{what} for {', '.join(deployed.addresses)}: {_mode(plan)}, in {_where(deployed)}{_health(plan)}"
 
 

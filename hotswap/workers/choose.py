@@ -46,10 +46,9 @@ def cluster(context: ServerContext) -> Runner:
 
 
 def _name_lane(context: ServerContext) -> None:
-    """Say once, and not at every restart, that the engine does without C; what is usual is said to who debugs."""
+    """Say once, and not at every restart, why the engine does without C: the start line says that it does."""
     if choice.WHY_PYTHON and context.generation == 1:
         context.log.info("requests are served in Python alone (%s)", choice.WHY_PYTHON)
-    context.log.debug("lane: %s", choice.NAME)
 
 
 def _make_known(chosen: type[Any], context: ServerContext) -> None:

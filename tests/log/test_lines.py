@@ -128,7 +128,7 @@ def test_no_line_twice(program: Program) -> None:
 
 
 def test_the_first_line(program: Program) -> None:
-    """Version, address, mode, workers and directory, by its link too."""
+    """Version, lane, address, mode, workers and directory, by its link too."""
     release = program.folder / "release"
     (program.folder / "current").symlink_to(release)
     Program(release).deploy()
@@ -137,7 +137,7 @@ def test_the_first_line(program: Program) -> None:
     first = program.text().splitlines()[0]
     assert first.endswith(f"/current ({release})")
     assert re.search(
-        r"gen=1 pid=\d+ hotswap [\d.]+ \(gunicorn [\d.]+\) for http://127.0.0.1:\d+: "
+        r"gen=1 pid=\d+ hotswap [\d.]+ \(gunicorn [\d.]+, lane: (C|Python)\) for http://127.0.0.1:\d+: "
         r"2 workers with up to 1 thread each, in /",
         first,
     )

@@ -33,5 +33,6 @@ def why_python(environ: Mapping[str, str]) -> str:
 
 
 WHY_PYTHON = why_python(os.environ)
-#: The lane that is used, in a few words.
+#: The lane that is used, in a word and in a few.
+LANE = "Python" if WHY_PYTHON else "C"
 NAME = f"Python, because {WHY_PYTHON}" if WHY_PYTHON else "C"

@@ -70,7 +70,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 log.warning("%s = %r: %s", name, value, sentence)
         if choice.WHY_PYTHON:
             log.info("hotswap.Worker serves requests in Python alone (%s)", choice.WHY_PYTHON)
-        log.debug("lane: %s", choice.NAME)
 
     def __init__(self, *arguments: Any) -> None:
         self.counters = Counters()
