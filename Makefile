@@ -17,6 +17,8 @@
 # Needs Python 3.10 or later and make; what else is needed is installed into .venv. Another Python: make PYTHON=python3.13 test
 
 PYTHON ?= python3
+# What compares C with Python runs on both whatever is asked for.
+COMPARING := tests/engine/test_both_lanes.py tests/engine/http1/test_both_parsers.py
 # Of ASGI only heads are read in C, and other tests compare both ways to read them: the corpus is enough on Python alone.
 BEYOND_HEADS := $(filter-out %/test_asgi_corpus.py,$(wildcard tests/engine/asgi/test_*.py))
 FUZZ_SECONDS ?= 600
@@ -71,8 +73,7 @@ pytest: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 pure: $(VENV)/test.stamp
-	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine --ignore tests/engine/http1/test_both_parsers.py \
-	  $(addprefix --ignore ,$(BEYOND_HEADS)) $(ARGS)
+	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine $(addprefix --ignore ,$(COMPARING) $(BEYOND_HEADS)) $(ARGS)
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(BENCH)
