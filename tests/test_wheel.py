@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Callable
 from importlib.metadata import Distribution, distribution
@@ -15,6 +17,7 @@ from signal import SIGTERM
 from typing import NamedTuple
 
 import pytest
+import setuptools
 
 from tests.asking import get
 from tests.harness import ROOT, Program
@@ -134,6 +137,25 @@ def link(installed: Distribution, site: Path) -> None:
     tops = {file.parts[0] for file in installed.files or [] if file.parts[0] not in ("..", "__pycache__")}
     for top in tops:
         (site / top).symlink_to(Path(str(installed.locate_file(top))))
+
+
+@pytest.fixture
+def unwanted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """setup.py's function of that name, in an environment that asks for nothing."""
+    monkeypatch.setattr(setuptools, "setup", lambda **_: None)
+    monkeypatch.delenv("HOTSWAP_PURE", raising=False)
+    found: Callable[[], str] = runpy.run_path(str(ROOT / "setup.py"))["unwanted"]
+    return found
+
+
+def test_interpreters_that_get_no_extension(unwanted: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython with the GIL does, whatever others that no machine of ours has do not."""
+    assert unwanted() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
+        assert unwanted() == "this Python runs without the GIL, on which the extension relies"
+    monkeypatch.setattr(sys.implementation, "name", "pypy")
+    assert unwanted() == "this is pypy, and the extension is for CPython"
 
 
 @starts_processes
