@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 
 from tests.engine.entries import CHUNKED_HEAD, entries
+from tests.fuzz import sanitized
 
-TARGETS = ("head", "body", "connection", "uploads")
+TARGETS = ("head", "body", "connection", "uploads", "lanes")
 FOUND = Path("build", "fuzz")
 SECONDS = 600
 LONGEST_INPUT = 600  # bytes
@@ -41,6 +42,8 @@ def fuzz(target: str, seconds: int) -> bool:
     found = FOUND / target
     found.mkdir(parents=True, exist_ok=True)
     print(f"fuzzing {target} for {seconds} s", flush=True)
+    if target == "lanes":
+        return sanitized.fuzz(found.resolve(), seconds)
     with tempfile.TemporaryDirectory(prefix="hotswap-fuzz-") as folder:
         seeds = Path(folder)
         sow(seeds / "seeds", target)
