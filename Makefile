@@ -8,7 +8,7 @@
 # make docs    the documentation as a site, in build/docs/html; fails at a warning or a dead link (Python 3.11 or later)
 # make wheels  the sdist and the wheels of a release, into dist/, for the Pythons that are found here
 # make bench   hotswap and its peers measured, less than 30 minutes; make bench BENCH="--asgi", 10 minutes; BENCH="--quick", "--help"
-# make fuzz    ten minutes of invented requests, compared with gunicorn's parser; make fuzz FUZZ_SECONDS=60
+# make fuzz    ten minutes of invented requests, compared with gunicorn's parser, and C with Python; make fuzz FUZZ_SECONDS=60
 # make lint    ruff: rules and format; make format changes what can be changed
 # make types   mypy, strict
 # make settings-types  hotswap/settings/types.py, the keywords of serve() for editors, anew from the settings
