@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from benchmarks.boot_steps import boot_steps
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import load_average, machine
 from benchmarks.memory import memory
@@ -47,7 +48,7 @@ def _report(wanted: Plan) -> Report:
     where["load average after"] = load_average()
     if not wanted.whole or wanted.interface == ASGI:
         return Report(wanted, where, measurements)
-    return Report(wanted, where, measurements, list(memory()), list(ready()), starter())
+    return Report(wanted, where, measurements, list(memory()), list(ready()), boot_steps(), starter())
 
 
 def _say(text: str) -> None:

@@ -30,7 +30,7 @@ IMPORTS = {
     "Flask": "from __future__ import annotations\n\nimport os\nfrom flask import Flask\n\napp = Flask(__name__)\n",
     "raw WSGI": "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n",
 }
-_SERVE = "import hotswap\nhotswap.serve(app, '127.0.0.1:0')\n"
+SERVE = "import hotswap\nhotswap.serve(app, '127.0.0.1:0')\n"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Server:
     restarts: list[float] = field(default_factory=list)
 
     def start(self) -> None:
-        text = IMPORTS[self.app] + _SERVE
+        text = IMPORTS[self.app] + SERVE
         self.program.start(text=text, environ={"PYTHONPATH": str(self.checkout)})
 
     def restart(self) -> None:

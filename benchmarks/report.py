@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from benchmarks.boot_steps import Steps
 from benchmarks.machine import LOAD_BEFORE
 from benchmarks.memory import WORKERS, Memory
 from benchmarks.peer import Peer
@@ -62,6 +63,10 @@ of hotswap with that application, from the start of the successor until it has t
 `python -m benchmarks.ready OTHER` measures the hotswap in the folder OTHER beside this one.
 """
 
+_STEPS = """\
+What a restart spends its time on, in milliseconds, with Python's timer of imports on, which costs a few:
+"""
+
 _STARTER = """\
 ## The starter
 
@@ -82,6 +87,7 @@ class Report:
     measurements: Sequence[Measurement]
     memory: Sequence[Memory] = ()
     ready: Sequence[Ready] = ()
+    steps: Sequence[Steps] = ()
     starter: StarterFigures | None = None
 
     @property
@@ -129,6 +135,7 @@ class Report:
             "not installed": [peer.name for peer in self.plan.absent],
             "memory": [asdict(one) for one in self.memory],
             "ready": [asdict(one) for one in self.ready],
+            "steps": [asdict(one) for one in self.steps],
             "starter": self.starter and self.starter._asdict(),
             "measurements": [asdict(one) for one in self.measurements],
         }
@@ -172,7 +179,24 @@ class Report:
             [one.app, *(f"{1000 * value:.0f}" for value in (one.imports, one.restart, one.over)), number(one.ratio)]
             for one in self.ready
         ]
-        return _READY + "\n" + table(head, cells, left=1)
+        return _READY + "\n" + table(head, cells, left=1) + "\n\n" + self._steps()
+
+    def _steps(self) -> str:
+        if not self.steps:
+            return ""
+        cells = [
+            [title, *(f"{1000 * getattr(one, name):.0f}" for one in self.steps)]
+            for name, title in {
+                "interpreter": "an interpreter",
+                "application": "the application's imports",
+                "hotswap": "hotswap's modules",
+                "gunicorn": "gunicorn's modules",
+                "others": "what else these two import",
+                "rest": "settings, listeners, scoreboard, engine, take-over",
+                "total": "all of it",
+            }.items()
+        ]
+        return _STEPS + "\n" + table(["step", *(one.app for one in self.steps)], cells, left=1)
 
     def _starter(self) -> str:
         if self.starter is None:

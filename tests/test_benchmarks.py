@@ -19,6 +19,7 @@ from benchmarks.apps.counted import Counted
 from benchmarks.apps.raw import hello
 from benchmarks.apps.tally import Tally, make
 from benchmarks.ask import calls, check
+from benchmarks.boot_steps import Steps, boot_steps, by_owner
 from benchmarks.cpu import cpu_seconds
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load, command, parse
@@ -234,6 +235,40 @@ def test_restarts_of_two_versions_in_turn(tmp_path: Path) -> None:
         (app, checkout) for checkout in (".", str(tmp_path)) for app in ("Flask", "raw WSGI")
     ]
     assert all(one.imports > 0 and one.restart > 0 for one in found)
+
+
+_TIMED = """\
+import time: self [us] | cumulative | imported package
+import time:      1000 |       1000 |   encodings
+import time:      2000 |       3000 | site
+import time:      4000 |       4000 |     flask.app
+something else that is said
+import time:      8000 |      12000 | hotswap.server
+import time:     16000 |      16000 |   gunicorn.config
+import time:     32000 |      32000 |   ssl
+"""
+
+
+def test_imports_are_counted_for_whom_they_are() -> None:
+    """Those of the interpreter are in its own figure."""
+    found = by_owner(_TIMED, ["flask.app"])
+    assert found == {"application": 0.004, "hotswap": 0.008, "gunicorn": 0.016, "others": 0.032}
+
+
+def test_the_steps_of_a_restart_are_all_of_it() -> None:
+    """The table in the report, in milliseconds."""
+    steps = Steps("Flask", 0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
+    report = Report(plans(["--peers=hotswap"])[0], QUIET, [], ready=[Ready("Flask", ".", 0.1, 0.2)], steps=[steps])
+    assert "| hotswap's modules                                  |    30 |" in report.as_markdown()
+    assert "| all of it                                          |   210 |" in report.as_markdown()
+
+
+@starts_processes
+def test_steps_of_restarts() -> None:
+    """Each takes its time, of each application that has it."""
+    for steps in boot_steps(rounds=1):
+        assert min(steps.interpreter, steps.hotswap, steps.gunicorn, steps.others) > 0
+        assert (steps.application > 0) == (steps.app == "Flask")
 
 
 @starts_processes
