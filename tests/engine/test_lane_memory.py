@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import gc
-import socket
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gunicorn.config import Config
 
-from hotswap.engine import Counters, EngineHost, Limits, Service, WsgiEngine
-from hotswap.engine.connections.connection import BODY, Connection
 from hotswap.engine.http1 import response_head
-from hotswap.engine.wsgi.lead import LeadToken
 from hotswap.engine.wsgi.plain_turn import choose
-from hotswap.settings.options import EngineOptions
 from tests.engine.answer_shapes import FORMS, Shape
-from tests.engine.apps import Environ, Start
-from tests.engine.engine_server import Log
+from tests.engine.lane_turns import Turns
 from tests.engine.test_both_lanes import PLAIN
 
 pytestmark = pytest.mark.skipif(choose({}).kind is None, reason="there is no lane in C")
@@ -30,73 +22,6 @@ LEAKS = MANY // 2  # one that is leaked by every request would be MANY
 MOST_ALLOCATIONS = 300  # more than a turn makes
 #: Whose connection is closed behind each answer.
 CLOSING = {"raises_between", "started_again_late", "raises_and_close_raises", "raises_and_close_raises_again"}
-
-
-class Turns:
-    """An engine none of whose threads runs: the test leads, and gives a connection its turns."""
-
-    def __init__(self, **settings: Any) -> None:
-        cfg = Config()
-        for name, value in {"threads": 8, **settings}.items():
-            cfg.set(name, value)
-        options = EngineOptions.from_config(cfg)
-        self.log = Log()
-        self.log.access_log_enabled = bool(cfg.accesslog)
-        service = Service("main", None, self._app, ("test", "80"))
-        self.engine = WsgiEngine(
-            [service], options, EngineHost(self.log, lambda: None, counters=Counters()), Limits.from_options(options)
-        )
-        self.shape: Any = Shape("200 OK", [("X", "y")], (b"hello",), "list")
-        self._server, self.table = self.engine._server, self.engine._parts.table
-        self.table.state.begin()
-        self.token = LeadToken(self.table.state.lock)
-        self.client, theirs = socket.socketpair()
-        theirs.setblocking(False)
-        self.conn = self._connection(theirs)
-
-    def _app(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        answer: Iterable[bytes] = self.shape(environ, start_response)
-        return answer
-
-    def _connection(self, sock: socket.socket) -> Connection:
-        (site,) = self.engine._transfer._sites.values()
-        conn = Connection(sock, site, "")
-        self.table.add(conn)
-        self.table.release(conn)
-        return conn
-
-    def turn(self, data: bytes, *, around: AbstractContextManager[object] | None = None) -> bool:
-        """One turn of the connection, whose client has said `data`: whether the connection is still there.
-
-        `around` what the lane does, and not what its loop does when it has failed.
-        """
-        self.client.sendall(data)
-        if self.table.owned.pop(self.conn.fd, None) is None:
-            return False
-        try:
-            with around or nullcontext():
-                self._server.serve_turn(self.conn, self.token)
-        except BaseException:  # noqa: BLE001  as the loop does
-            self.token.regain_after_fault()
-            self.table.close_after_fault(self.conn)
-        return self.alive
-
-    @property
-    def alive(self) -> bool:
-        """Whether the connection is the engine's still, and may ask for more."""
-        return self.conn in self.table.state.live and self.conn.phase <= BODY
-
-    def answer(self) -> bytes:
-        """What the client has got."""
-        self.client.setblocking(False)
-        try:
-            return self.client.recv(1 << 20)
-        except (BlockingIOError, ConnectionResetError):  # closed before the request was read
-            return b""
-
-    def end(self) -> None:
-        self.client.close()
-        self.engine.stop()
 
 
 @pytest.fixture

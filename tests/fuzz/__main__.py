@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.engine.entries import CHUNKED_HEAD, entries
 from tests.fuzz import sanitized
 
-TARGETS = ("head", "body", "connection", "uploads", "lanes")
+TARGETS = ("head", "body", "connection", "uploads", "lanes", "memory")
 FOUND = Path("build", "fuzz")
 SECONDS = 600
 LONGEST_INPUT = 600  # bytes
@@ -44,6 +44,8 @@ def fuzz(target: str, seconds: int) -> bool:
     print(f"fuzzing {target} for {seconds} s", flush=True)
     if target == "lanes":
         return sanitized.fuzz(found.resolve(), seconds)
+    if target == "memory":
+        return subprocess.run([sys.executable, "-m", "tests.fuzz.memory"]).returncode == 0
     with tempfile.TemporaryDirectory(prefix="hotswap-fuzz-") as folder:
         seeds = Path(folder)
         sow(seeds / "seeds", target)
