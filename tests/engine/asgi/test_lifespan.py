@@ -177,6 +177,7 @@ def test_an_application_that_exits(make: Make, log: Log) -> None:
     """Has decided so, whatever the mode; the log says where, once."""
     with pytest.raises(BootError, match="SystemExit: no configuration"):
         make(App(SystemExit("no configuration"))).startup()
+    eventually(lambda: log.said("exception"), "the loop's thread has not said so")
     gc.collect()
     assert log.said("error") == []
     assert [text.splitlines()[0] for text in log.said("exception")] == ["the event loop goes on after SystemExit"]
