@@ -133,6 +133,44 @@ def test_a_detached_socket_is_not_polled(serve: Serve) -> None:
         os.close(kept[0])
 
 
+def forks(answer: Callable[..., Iterable[bytes]], children: list[int]) -> Callable[..., Iterable[bytes]]:
+    """An application that forks for /fork, and whose child goes on as its parent does."""
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/fork":
+            return hello(environ, start_response)
+        return answer(environ, start_response, lambda: children.append(os.fork()))
+
+    return app
+
+
+def forks_before(environ: Environ, start_response: Start, fork: Callable[[], None]) -> Iterable[bytes]:
+    fork()
+    return hello(environ, start_response)
+
+
+def forks_between(environ: Environ, start_response: Start, fork: Callable[[], None]) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    yield b"/fo"
+    fork()
+    yield b"rk"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("answer", [forks_before, forks_between])
+def test_a_forked_child_that_comes_back_ends(serve: Serve, answer: Callable[..., Iterable[bytes]]) -> None:
+    """It answers nobody, nor polls the clients of its parent; and it says so."""
+    children: list[int] = []
+    server = serve(forks(answer, children))
+    client = server.connect()
+    for _ in range(2):  # in Python first, and then, if there is one, in the lane in C
+        assert client.get("/next").body == b"/next"
+        assert client.get("/fork").body == b"/fork"
+        child = children.pop()
+        eventually(lambda: os.waitpid(child, os.WNOHANG)[0])  # noqa: B023
+    assert client.get("/next").body == b"/next"
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize(("error", "status"), [(SystemExit(3), 3), (SystemExit(), 0), (RuntimeError(), 1)])
 def test_a_forked_child_that_fails_ends(serve: Serve, error: BaseException, status: int) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from threading import get_ident
 from time import monotonic, pthread_getcpuclockid
 from typing import TYPE_CHECKING
 
+from hotswap.engine.forked_child import end_forked_child, end_returned_child
 from hotswap.engine.guarded_log import GuardedLog
 from hotswap.repeated_errors import RepeatedErrors
 
@@ -86,6 +88,18 @@ class EngineState:
     def begin(self) -> None:
         """This process serves from now on."""
         self.pid = os.getpid()
+        _serving.add(self)
+
+    def end_child(self, error: BaseException | None = None) -> None:
+        """Does not return in a process that the application has forked, and that has come back: by `error`, if any.
+
+        Where `draining` is not set it is no such process: asked only then, it costs the others nothing.
+        """
+        if os.getpid() == self.pid:
+            return
+        if error is None:
+            end_returned_child(self.log)
+        end_forked_child(error, self.log)
 
     def lead_here(self) -> None:
         """The calling thread leads from now on."""
@@ -133,3 +147,17 @@ class EngineState:
         self.counters.refused += 1
         address = conn.peer[0] if conn.peer.__class__ is tuple else conn.peer
         self.log.warning("Invalid request from ip=%s: %s", address, refusal)
+
+
+#: Those of this process.
+_serving: weakref.WeakSet[EngineState] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    # A child that comes back from the application's call makes an answer as its parent does. Who makes one for an
+    # engine that drains looks closer: for the others it costs nothing.
+    for state in list(_serving):
+        state.draining = True
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

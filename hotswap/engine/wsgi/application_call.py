@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from io import BytesIO
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from hotswap.engine.connections.answer_writer import CLOSE, DROP, FLUSH, KEEP, PendingAnswer, error_answer
-from hotswap.engine.forked_child import end_forked_child
 from hotswap.engine.http1.body import Collector, decode_chunked
 from hotswap.engine.http1.error_page import Refusal, page
 from hotswap.engine.http1.request import CHUNKED
@@ -136,6 +134,8 @@ class ApplicationCall:
         return self._succeed(conn, request, response)
 
     def _succeed(self, conn: Connection, request: WsgiRequest, response: Response) -> int:
+        if self._state.draining:
+            self._state.end_child()
         usual = response.answer is None and response.stream is None
         outcome = (KEEP if response.keep else CLOSE) if usual else self._after(conn, response)
         if response.code < 300:
@@ -239,8 +239,7 @@ class ApplicationCall:
 
     def _failed(self, conn: Connection, request: WsgiRequest, response: Response, error: BaseException) -> int:
         """The application raised. gunicorn's websocket contract: StopIteration (or a lost client) just ends it."""
-        if os.getpid() != self._state.pid:
-            end_forked_child(error, self._state.log)
+        self._state.end_child(error)
         if request.upgrade and isinstance(error, (StopIteration, ConnectionError)):
             return DROP if not response.headers_sent else CLOSE
         client_error = isinstance(error, (ParseException, NoMoreData))

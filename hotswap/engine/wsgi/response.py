@@ -85,6 +85,8 @@ class Response(ResponseHead):
             raise TypeError(f"a WSGI body is made of bytes, not {data.__class__.__name__}")
         if not data:
             return
+        if self._state.draining:
+            self._state.end_child()
         head = b"" if self.headers_sent else self._head(None)
         if self.omit:
             if head:
@@ -166,9 +168,11 @@ class Response(ResponseHead):
             raise Disconnected("the application has spoken with its client by itself")
         if self.stream is not None and not self.stream.settle(state.limits.unread_body):
             self.keep = False
-        # The answer that closes is the last one: requests that were read already are answered before.
-        if (conn.closing or state.draining) and not conn.data:
-            self.keep = False
+        if conn.closing or state.draining:
+            state.end_child()
+            # The answer that closes is the last one: requests that were read already are answered before.
+            if not conn.data:
+                self.keep = False
         return self.make(whole)
 
     def _send_whole(self, body: bytes) -> None:
