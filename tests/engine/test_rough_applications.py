@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from werkzeug.wsgi import ClosingIterator
 
 from tests.engine.apps import Environ, Start, hello
 from tests.engine.engine_server import DEADLINE, Serve, request
@@ -156,8 +157,20 @@ def forks_between(environ: Environ, start_response: Start, fork: Callable[[], No
     yield b"rk"
 
 
+def forks_behind(environ: Environ, start_response: Start, fork: Callable[[], None]) -> Iterable[bytes]:
+    """When the client has the whole answer."""
+    start_response("200 OK", [("Content-Length", "5")])
+    yield b"/fork"
+    fork()
+
+
+def forks_at_close(environ: Environ, start_response: Start, fork: Callable[[], None]) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Length", "5")])
+    return ClosingIterator([b"/fork"], fork)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.parametrize("answer", [forks_before, forks_between])
+@pytest.mark.parametrize("answer", [forks_before, forks_between, forks_behind, forks_at_close])
 def test_a_forked_child_that_comes_back_ends(serve: Serve, answer: Callable[..., Iterable[bytes]]) -> None:
     """It answers nobody, nor polls the clients of its parent; and it says so."""
     children: list[int] = []
@@ -166,6 +179,7 @@ def test_a_forked_child_that_comes_back_ends(serve: Serve, answer: Callable[...,
     for _ in range(2):  # in Python first, and then, if there is one, in the lane in C
         assert client.get("/next").body == b"/next"
         assert client.get("/fork").body == b"/fork"
+        eventually(lambda: children, "it has not forked")  # it may do so when its answer is sent
         child = children.pop()
         eventually(lambda: os.waitpid(child, os.WNOHANG)[0])  # noqa: B023
     assert client.get("/next").body == b"/next"

@@ -90,12 +90,26 @@ static int close_result(PyObject *result)
     return made ? 0 : -1;
 }
 
+/* A process that the application has forked behind its answer ends in here: in a child, each engine seems to drain. */
+static int end_if_child(Lane *lane)
+{
+    int draining = is_true(lane->state, str_draining);
+    PyObject *made;
+    if (draining <= 0)
+        return draining;
+    made = PyObject_CallMethodNoArgs(lane->state, str_end_child);
+    Py_XDECREF(made);
+    return made ? 0 : -1;
+}
+
 /* The answer is with its client, to the last byte: count it, log it. */
 static long succeed(Answer *answer)
 {
     Lane *lane = answer->lane;
     PyObject *made;
     int keep = answer->keep;
+    if (end_if_child(lane) < 0)
+        return -1;
     if (answer->code < 300) {
         if (count_up(lane->counters, str_succeeded) < 0)
             return -1;

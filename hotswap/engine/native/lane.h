@@ -14,7 +14,7 @@
     _(can_spare) _(paths) _(response_to) _(finish) _(fail) _(end) _(environ) _(started) _(consumed) _(http11) \
     _(keep_alive) _(length) _(host) _(connection) _(take_over) _(start_response) _(write) _(early_hints) _(close) \
     _(REQUEST_METHOD) _(RAW_URI) _(PATH_INFO) _(QUERY_STRING) _(SERVER_PROTOCOL) _(HTTP_HOST) _(HTTP_CONNECTION) \
-    _(CONTENT_LENGTH) _(http) _(https) _(REMOTE_ADDR) _(REMOTE_PORT) _(rest)
+    _(CONTENT_LENGTH) _(http) _(https) _(REMOTE_ADDR) _(REMOTE_PORT) _(rest) _(end_child)
 
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 LANE_NAMES(DECLARE_NAME)
