@@ -17,8 +17,8 @@
 # Needs Python 3.10 or later and make; what else is needed is installed into .venv. Another Python: make PYTHON=python3.13 test
 
 PYTHON ?= python3
-# What compares C with Python runs on both whatever is asked for.
-COMPARING := tests/engine/test_both_lanes.py tests/engine/http1/test_both_parsers.py
+# What compares C with Python runs on both whatever is asked for; what is about C's memory runs on C.
+COMPARING := tests/engine/test_both_lanes.py tests/engine/http1/test_both_parsers.py tests/engine/test_lane_memory.py
 # Of ASGI only heads are read in C, and other tests compare both ways to read them: the corpus is enough on Python alone.
 BEYOND_HEADS := $(filter-out %/test_asgi_corpus.py,$(wildcard tests/engine/asgi/test_*.py))
 FUZZ_SECONDS ?= 600

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from hotswap.engine.http1 import response_head
-from hotswap.engine.wsgi.plain_turn import choose
+from hotswap.engine.wsgi.plain_turn import CHOSEN
 from tests.engine.answer_shapes import FORMS, Shape
 from tests.engine.lane_turns import Turns
 from tests.engine.test_both_lanes import PLAIN
 
-pytestmark = pytest.mark.skipif(choose({}).kind is None, reason="there is no lane in C")
+pytestmark = pytest.mark.skipif(CHOSEN.kind is None, reason="this run is on the lane in Python")
 
 MANY = 2000  # requests
 LEAKS = MANY // 2  # one that is leaked by every request would be MANY
