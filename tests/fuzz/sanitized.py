@@ -55,7 +55,9 @@ def _fuzz_parser(program: Path, seconds: int) -> bool:
 
 
 def _library(name: str) -> str:
-    """Where gcc has it, "" if it has none."""
+    """Where gcc has it, "" if it has none, or is not there."""
+    if shutil.which("gcc") is None:
+        return ""
     said = subprocess.run(
         ["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -5,8 +5,8 @@
 
 #define LANE_PARTS(_) \
     _(state) _(counters) _(pool) _(routes) _(monitor) _(call) _(writer) _(keep) _(learn) _(done) _(methods) _(targets) \
-    _(keys) _(schemes) _(hosts) _(learn_target) _(trusts) _(request_kind) _(socket_kind) _(file_kind) _(bytes_io) _(health_path) _(names) \
-    _(statuses) _(stamp_lines)
+    _(keys) _(schemes) _(hosts) _(learn_target) _(trusts) _(request_kind) _(socket_kind) _(file_kind) \
+    _(bytes_io) _(health_path) _(names) _(statuses) _(stamp_lines)
 
 static int lane_traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -46,8 +46,7 @@ static int set_part(PyObject *parts, const char *name, PyObject **field)
 static PyObject *lane_new(PyTypeObject *type, PyObject *args, PyObject *parts)
 {
     Lane *lane;
-    Py_ssize_t line, fields, size;
-    Py_ssize_t body_buffer;
+    Py_ssize_t line, fields, size, body_buffer;
     double slow;
     if (!PyArg_ParseTuple(args, "nnnnd", &line, &fields, &size, &body_buffer, &slow))
         return NULL;

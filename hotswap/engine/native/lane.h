@@ -10,9 +10,9 @@
 /* Every name that is looked up, as a str made once. */
 #define LANE_NAMES(_) \
     _(phase) _(data) _(sock) _(fileno) _(client_socket) _(closing) _(peer) _(base) _(site) _(app) _(request) _(now) \
-    _(turns) _(keepalive) _(draining) _(requests) _(succeeded) _(answered) _(sleeps) _(wake) _(begin) _(regain) \
-    _(can_spare) _(paths) _(response_to) _(finish) _(fail) _(end) _(environ) _(started) _(consumed) _(http11) \
-    _(keep_alive) _(length) _(host) _(connection) _(take_over) _(start_response) _(write) _(early_hints) _(close) \
+    _(turns) _(keepalive) _(draining) _(requests) _(succeeded) _(sleeps) _(wake) _(begin) _(regain) \
+    _(can_spare) _(paths) _(response_to) _(finish) _(fail) _(environ) _(started) _(consumed) _(http11) \
+    _(keep_alive) _(length) _(host) _(connection) _(start_response) _(write) _(early_hints) _(close) \
     _(REQUEST_METHOD) _(RAW_URI) _(PATH_INFO) _(QUERY_STRING) _(SERVER_PROTOCOL) _(HTTP_HOST) _(HTTP_CONNECTION) \
     _(CONTENT_LENGTH) _(http) _(https) _(REMOTE_ADDR) _(REMOTE_PORT) _(rest) _(end_child)
 
@@ -88,11 +88,15 @@ Py_ssize_t body_length(const PlainHead *head);
 
 /* What start_response is told: 1 if it is taken, 0 if Python must look at it, -1 with an exception. */
 int take_plain(Answer *answer, PyObject *status, PyObject *headers);
+/* 1: the bytes of head and body, new; 0: Python must make them; -1: an exception. `whole`: body is all of it. */
+int make_answer(Answer *answer, PyObject *body, int whole, PyObject **made);
+
+/* answer.c */
+
+/* New; NULL with an exception. */
 Answer *new_answer(Lane *lane, PyObject *conn, PyObject *request, int is_head);
 /* The answer as Python's Response, which goes on with it from here: borrowed, NULL with an exception. */
 PyObject *left_to_python(Answer *answer);
-/* 1: the bytes of head and body, new; 0: Python must make them; -1: an exception. `whole`: body is all of it. */
-int make_answer(Answer *answer, PyObject *body, int whole, PyObject **made);
 /* The answer is over: what the application kept of it speaks no more. */
 void release_answer(Answer *answer);
 

@@ -129,7 +129,7 @@ static int begin_request(Lane *lane, PyObject *conn, PyObject *request, PyObject
     return failed ? -1 : 0;
 }
 
-/* The lead is given up by nobody but regain(), after whatever happened: an exception that stands is kept. */
+/* From here on another thread may take the lead, until `conclude`; the monitor looks whether one has to. */
 static int take_lead(Lane *lane, PyObject *conn, PyObject *token)
 {
     PyObject *begin = PyObject_GetAttr(token, str_begin), *made = begin ? PyObject_CallOneArg(begin, conn) : NULL;
