@@ -14,6 +14,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
 NATIVE = Path("hotswap/engine/native")
+LANE = sorted(path.stem for path in NATIVE.glob("*.c") if path.stem != "heads")
 REMEDY = "for the extension in C, install gcc and Python's headers (Debian: gcc python3-dev), and hotswap again"
 
 
@@ -72,7 +73,7 @@ class BuildIfPossible(build_ext):  # type: ignore[misc]  # setuptools has no typ
 setup(
     ext_modules=[
         extension("heads", "heads", "plain_head"),
-        extension("lane", "lane", "turn", "request", "call", "answer", "answer_head", "attributes", "plain_head"),
+        extension("lane", *LANE),
     ],
     cmdclass={"build_ext": BuildIfPossible},
 )

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from hotswap.engine import EngineHost, Limits, Moved, Service, WsgiEngine
+from hotswap.engine.http1.request import Request
 from hotswap.engine.wsgi.plain_turn import FastLane, choose
-from hotswap.engine.wsgi.serve import NOT_PLAIN
+from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 from tests.engine.apps import Environ
 from tests.engine.engine_server import DEADLINE, App, EngineServer
 
@@ -22,14 +23,28 @@ _ADDRESS = re.compile(r"0x[0-9a-f]+")
 class _CountedLane:
     """A lane, and how many turns it has served from end to end."""
 
-    def __init__(self, serve: Callable[[Any, Any], bool | None]) -> None:
-        self._serve = serve
-        self.turns = 0
+    def __init__(self, kind: Callable[..., Any], *bounds: Any, go_on: Any, other_event: Any, **parts: Any) -> None:
+        go_on, other_event = self._left(go_on), self._left(other_event)
+        self._serve = kind(*bounds, go_on=go_on, other_event=other_event, **parts).serve_events
+        self._events = self._left_to_python = 0
 
-    def serve(self, conn: Any, token: Any) -> bool | None:
-        leading = self._serve(conn, token)
-        self.turns += leading is not NOT_PLAIN
-        return leading
+    @property
+    def turns(self) -> int:
+        return self._events - self._left_to_python
+
+    def _left(self, serve: Callable[..., bool]) -> Callable[..., bool]:
+        def left(*event: Any) -> bool:
+            self._left_to_python += 1
+            return serve(*event)
+
+        return left
+
+    def serve_events(self, events: list[tuple[int, int]], token: Any) -> bool:
+        for event in events:
+            self._events += 1
+            if not self._serve([event], token):
+                return False
+        return True
 
 
 class LaneServer(EngineServer):
@@ -46,7 +61,7 @@ class LaneServer(EngineServer):
 
     def _counted(self, *arguments: Any, **parts: Any) -> _CountedLane:
         assert self._lane.kind is not None
-        self.lanes.append(_CountedLane(self._lane.kind(*arguments, **parts).serve))
+        self.lanes.append(_CountedLane(self._lane.kind, *arguments, **parts))
         return self.lanes[-1]
 
 
@@ -116,9 +131,15 @@ class LanePair:
             _DATE.sub(b"\r\nDate: now\r\n", wire),
             app.environs,
             [(level, _ADDRESS.sub("", _OWN_FRAME.sub("", text))) for level, text in server.log.records],
-            [(resp.status, resp.sent, resp.headers, req.method, req.path) for resp, req, _, _ in server.log.accesses],
+            [(resp.status, resp.sent, resp.headers, _attributes(req)) for resp, req, _, _ in server.log.accesses],
             tuple(now - then for now, then in zip(_counts(server), earlier, strict=True)),
         )
+
+
+def _attributes(request: WsgiRequest) -> dict[str, object]:
+    """All that it has but for its environ, which is compared by itself, and the time. A reader may leave some out."""
+    names = {*Request.__slots__, *WsgiRequest.__slots__} - {"environ", "started"}
+    return {name: getattr(request, name, None) for name in names}
 
 
 def _counts(server: EngineServer) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +13,7 @@ from gunicorn.config import Config
 from hotswap.engine import Counters, EngineHost, Limits, Service, WsgiEngine
 from hotswap.engine.connections.connection import BODY, Connection
 from hotswap.engine.wsgi.lead import LeadToken
+from hotswap.engine.wsgi.plain_turn import CHOSEN
 from hotswap.settings.options import EngineOptions
 from tests.engine.answer_shapes import Shape
 from tests.engine.apps import Environ, Start
@@ -29,16 +31,21 @@ class Turns:
         self.log = Log()
         self.log.access_log_enabled = bool(cfg.accesslog)
         service = Service("main", None, self._app, ("test", "80"))
-        self.engine = WsgiEngine(
-            [service], options, EngineHost(self.log, lambda: None, counters=Counters()), Limits.from_options(options)
-        )
+        host = EngineHost(self.log, lambda: None, counters=Counters())
+        lane = CHOSEN if CHOSEN.kind is None else CHOSEN._replace(kind=self._lane)
+        self.engine = WsgiEngine([service], options, host, Limits.from_options(options), lane=lane)
         self.shape: Any = Shape("200 OK", [("X", "y")], (b"hello",), "list")
-        self._server, self.table = self.engine._server, self.engine._parts.table
+        self._loop, self.table = self.engine._loop, self.engine._parts.table
         self.table.state.begin()
         self.token = LeadToken(self.table.state.lock)
         self.client, theirs = socket.socketpair()
         theirs.setblocking(False)
         self.conn = self._connection(theirs)
+
+    def _lane(self, *bounds: Any, fault: Any, **parts: Any) -> Any:
+        """One that leaves what is done after a fault to the test."""
+        assert CHOSEN.kind is not None
+        return CHOSEN.kind(*bounds, fault=_raise_again, **parts)
 
     def _app(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         answer: Iterable[bytes] = self.shape(environ, start_response)
@@ -57,14 +64,14 @@ class Turns:
         `around` what the lane does, and not what its loop does when it has failed.
         """
         self.client.sendall(data)
-        if self.table.owned.pop(self.conn.fd, None) is None:
+        if self.conn.fd not in self.table.owned:
             return False
+        events = [(self.conn.fd, select.EPOLLIN)]
         try:
             with around or nullcontext():
-                self._server.serve_turn(self.conn, self.token)
-        except BaseException:  # noqa: BLE001  as the loop does
-            self.token.regain_after_fault()
-            self.table.close_after_fault(self.conn)
+                self._loop._serve_events(events, self.token)
+        except BaseException as error:  # noqa: BLE001  as the loop does
+            self._loop.end_after_fault(self.conn, self.token, error)
         return self.alive
 
     @property
@@ -88,3 +95,7 @@ class Turns:
     def end(self) -> None:
         self.client.close()
         self.engine.stop()
+
+
+def _raise_again(_conn: object, _token: object, error: BaseException) -> bool:
+    raise error

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import select
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from hotswap.engine.native import choice
 from hotswap.engine.wsgi import plain_turn
-from tests.engine.apps import hello
+from tests.engine.apps import Environ, Start, hello
 from tests.engine.engine_server import Serve
+from tests.engine.lane_pair import LaneServer
 from tests.engine.needed_lane import needs_c
 
 MODULES = ["hotswap.engine.native.heads", "hotswap.engine.native.lane"]
@@ -84,3 +88,43 @@ def test_an_engine_that_has_no_use_for_it(serve: Serve) -> None:
     """Hooks are Python, and are called around each request: such an engine says that it is on Python."""
     server = serve(hello, settings={"pre_request": lambda worker, request: None})
     assert server.engine.debug_view().lane == "Python"
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "why"),
+    [
+        ("token_kind", object, "object needs a slot _running"),
+        ("connection_kind", socket.socket, "socket needs a slot sock"),
+        ("owned", [], "a lane needs two dicts of connections, a list of idle threads, and classes"),
+    ],
+)
+def test_an_engine_that_has_changed(live: None, part: str, value: object, why: str) -> None:
+    """C reads the engine's objects at their slots' places: where one is missing, no lane is made."""
+    needs_c()
+
+    def kind(*bounds: Any, **parts: Any) -> Any:
+        lane = plain_turn.choose({})
+        assert lane.kind is not None
+        return lane.kind(*bounds, **{**parts, part: value})
+
+    with pytest.raises(TypeError, match=re.escape(why)):
+        LaneServer(hello, plain_turn.FastLane(kind))
+
+
+def test_calls_that_block_are_served_in_c(live: None) -> None:
+    """Measured ones, those that lose the lead to the monitor, and, once their path is known, those without the lead."""
+    needs_c()
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        select.select([], [], [], 0.002)
+        return hello(environ, start_response)
+
+    server = LaneServer(app, plain_turn.choose({}))
+    server.start()
+    client = server.connect()
+    for _ in range(40):
+        assert client.get("/blocks").body == b"/blocks"
+    (lane,) = server.lanes
+    assert server.engine.counters.given_away > 5
+    assert lane.turns == 39  # all but the first, whose host was not known
+    server.end()

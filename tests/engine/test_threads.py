@@ -102,6 +102,42 @@ def test_a_route_that_blocks_gives_the_lead_away_first(serve: Serve) -> None:
     assert client.get("/").status == 200
 
 
+def test_a_body_is_not_lost_when_the_lead_cannot_be_given_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that blocks, with a body that came along, where no more threads can be started: the request waits for one
+    that is busy, and the body is still there then. So is the request behind it.
+    """
+    gate = Gate()
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/wait":
+            return gate(environ, start_response)
+        select.select([], [], [], 0.002)
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = serve(app)
+    client, stuck = server.connect(), []
+    post = b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello"
+    while server.engine.counters.given_away < 5:
+        client.send(post)
+        assert client.read().body == b"hello"
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    steals = server.engine.counters.steals
+    for _ in range(server.engine.debug_view().threads - 1):  # all but the one that leads
+        stuck.append(server.connect())
+        stuck[-1].send(request("/wait"))
+        gate.wait_entered()
+        eventually(lambda: server.engine.counters.steals == steals + len(stuck))
+    client.send(post + post.replace(b"hello", b"again"))
+    eventually(lambda: server.engine.counters.queued == 1)
+    gate.open()
+    assert [client.read().body for _ in range(2)] == [b"hello", b"again"]
+    assert [each.read().status for each in stuck] == [200] * len(stuck)
+
+
 def test_a_route_that_stops_blocking_keeps_the_lead_again(serve: Serve) -> None:
     """A trial now and then finds out."""
     slow = threading.Event()

@@ -52,7 +52,16 @@ class Waker:
 
 
 class EngineState:
-    """The shared state of one engine. Each group of fields says which threads write it; all threads may read."""
+    """The shared state of one engine. Each group of fields says which threads write it; all threads may read.
+
+    Slots, because the lane in C reads some of them at their places.
+    """
+
+    __slots__ = (
+        "__weakref__", "adopted", "changed", "counters", "draining", "errors", "gil_held_io", "give", "has_opened",
+        "host", "keepalive", "lame_duck", "leader", "leader_clock", "leaving", "limits", "live", "lock", "log",
+        "next_tick", "now", "pid", "sendfile", "stopped", "turns", "waker",
+    )  # fmt: skip
 
     def __init__(self, options: EngineOptions, limits: Limits, host: EngineHost) -> None:
         self.limits = limits

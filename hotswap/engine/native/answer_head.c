@@ -179,6 +179,7 @@ static PyObject *join(Answer *answer, PyObject *stamp, PyObject *body)
 
 int make_answer(Answer *answer, PyObject *body, int whole, PyObject **made)
 {
+    Lane *lane = answer->lane;
     PyObject *stamp;
     Py_ssize_t size;
     int closing, draining;
@@ -190,13 +191,13 @@ int make_answer(Answer *answer, PyObject *body, int whole, PyObject **made)
     size = PyBytes_GET_SIZE(body);
     if (!answer->omit && (size > JOIN || (answer->length >= 0 ? answer->length != size : !whole)))
         return 0;
-    closing = is_true(answer->conn, str_closing);
-    draining = closing < 0 ? -1 : is_true(answer->lane->state, str_draining);
+    closing = is_set(answer->conn, lane->in_connection.closing);
+    draining = is_set(lane->state, lane->in_state.draining);
     if (closing < 0 || draining < 0)
         return -1;
     if (closing || draining)
         return 0;
-    stamp = stamp_of_now(answer->lane);
+    stamp = stamp_of_now(lane);
     if (!stamp)
         return -1;
     Py_INCREF(stamp);

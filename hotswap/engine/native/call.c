@@ -11,33 +11,6 @@ static long outcome_of(PyObject *made)
     return outcome;
 }
 
-/* The exception that stands, new, with its traceback; none stands any more. */
-static PyObject *take_error(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    return PyErr_GetRaisedException();
-#else
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    PyErr_NormalizeException(&type, &error, &trace);
-    if (trace)
-        PyException_SetTraceback(error, trace);
-    Py_XDECREF(type);
-    Py_XDECREF(trace);
-    return error;
-#endif
-}
-
-/* The exception stands again. */
-static void set_error(PyObject *error)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(error);
-#else
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
-#endif
-}
-
 /* The exception that stands is the application's, or its client's: Python says what it means. */
 static long fail(Answer *answer)
 {
@@ -93,38 +66,26 @@ static int close_result(PyObject *result)
 /* A process that the application has forked behind its answer ends in here: in a child, each engine seems to drain. */
 static int end_if_child(Lane *lane)
 {
-    int draining = is_true(lane->state, str_draining);
-    PyObject *made;
-    if (draining <= 0)
-        return draining;
-    made = PyObject_CallMethodNoArgs(lane->state, str_end_child);
-    Py_XDECREF(made);
-    return made ? 0 : -1;
+    int draining = is_set(lane->state, lane->in_state.draining);
+    return draining > 0 ? truth_of(PyObject_CallMethodNoArgs(lane->state, str_end_child)) : draining;
 }
 
 /* The answer is with its client, to the last byte: count it, log it. */
 static long succeed(Answer *answer)
 {
     Lane *lane = answer->lane;
-    PyObject *made;
-    int keep = answer->keep;
+    int keep = answer->keep, counted;
     if (end_if_child(lane) < 0)
         return -1;
-    if (answer->code < 300) {
-        if (count_up(lane->counters, str_succeeded) < 0)
-            return -1;
-    } else {
-        made = PyObject_CallMethod(lane->counters, "answered", "l", answer->code);
-        if (!made)
-            return -1;
-        Py_DECREF(made);
-    }
-    if (lane->done != Py_None) {
-        made = PyObject_CallFunctionObjArgs(lane->done, (PyObject *)answer, answer->request, NULL);
-        if (!made)
-            return -1;
-        Py_DECREF(made);
-    }
+    if (answer->code < 300)
+        counted = count_up(lane->counters, lane->in_counters.succeeded);
+    else
+        counted = truth_of(PyObject_CallMethod(lane->counters, "answered", "l", answer->code));
+    if (counted < 0)
+        return -1;
+    if (lane->done != Py_None &&
+        truth_of(PyObject_CallFunctionObjArgs(lane->done, (PyObject *)answer, answer->request, NULL)) < 0)
+        return -1;
     return keep ? 0 : 1; /* KEEP, CLOSE */
 }
 
@@ -183,7 +144,7 @@ static long end_plain(Answer *answer, PyObject *result, PyObject *blocks)
 
 static long send_plain(Answer *answer, PyObject *result, PyObject *body, PyObject *blocks)
 {
-    PyObject *made, *sock, *rest;
+    PyObject *made, *rest;
     ssize_t sent = -1;
     long outcome;
     int fd, good = make_answer(answer, body, blocks == NULL, &made);
@@ -191,9 +152,7 @@ static long send_plain(Answer *answer, PyObject *result, PyObject *body, PyObjec
         return fail_open(answer, result);
     if (!good)
         return blocks ? finish(answer, result, NULL, body, blocks) : finish(answer, result, NULL, NULL, result);
-    sock = PyObject_GetAttr(answer->conn, str_sock);
-    fd = sock ? plain_descriptor(answer->lane, sock) : -1;
-    Py_XDECREF(sock);
+    fd = plain_descriptor(answer->lane, answer->conn);
     if (!PyErr_Occurred() && fd >= 0)
         sent = send(fd, PyBytes_AS_STRING(made), (size_t)PyBytes_GET_SIZE(made), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent == PyBytes_GET_SIZE(made)) {
@@ -243,20 +202,31 @@ static long answer_with(Answer *answer, PyObject *result)
     return outcome;
 }
 
-/* The application's call and its answer: KEEP, CLOSE, FLUSH or DROP, -1 with an exception. */
-long run(Answer *answer, PyObject *environ)
+static PyObject *call_application(Answer *answer, PyObject *environ, PyObject *start, Measure *measure)
 {
-    PyObject *site = PyObject_GetAttr(answer->conn, str_site), *app = site ? PyObject_GetAttr(site, str_app) : NULL;
-    PyObject *start = app ? PyObject_GetAttr((PyObject *)answer, str_start_response) : NULL, *result = NULL;
+    Lane *lane = answer->lane;
+    PyObject *app = PyObject_GetAttr(SLOT(answer->conn, lane->in_connection.site), str_app), *result;
+    if (!app)
+        return NULL;
+    if (measure)
+        begin_measure(measure);
+    result = PyObject_CallFunctionObjArgs(app, environ, start, NULL);
+    if (measure && result)
+        end_measure(&lane->bounds, measure);
+    Py_DECREF(app);
+    return result;
+}
+
+long run(Answer *answer, PyObject *environ, Measure *measure)
+{
+    PyObject *start = PyObject_GetAttr((PyObject *)answer, str_start_response), *result = NULL;
     PyObject *hints = start ? PyObject_GetAttr((PyObject *)answer, str_early_hints) : NULL;
     long outcome;
     if (hints && PyDict_SetItem(environ, key_early_hints, hints) == 0)
-        result = PyObject_CallFunctionObjArgs(app, environ, start, NULL);
+        result = call_application(answer, environ, start, measure);
     outcome = result ? answer_with(answer, result) : fail(answer);
     Py_XDECREF(result);
     Py_XDECREF(hints);
     Py_XDECREF(start);
-    Py_XDECREF(app);
-    Py_XDECREF(site);
     return outcome;
 }

@@ -71,6 +71,7 @@ static int put_scheme(Lane *lane, PyObject *environ, Span name, Span value, PyOb
     Py_DECREF(known);
     return failed ? -1 : 1;
 }
+
 /* One field that needs no closer look: 1, 0 if it does, -1. */
 static int put_plain(Lane *lane, PyObject *environ, Span name, Span value)
 {
@@ -152,93 +153,95 @@ static int put_line(PyObject *environ, PyObject *method, PyObject *target, int m
     return PyDict_SetItem(environ, str_SERVER_PROTOCOL, http10);
 }
 
-static int set_number(PyObject *object, PyObject *name, Py_ssize_t number)
+/* As WsgiRequest.__init__ does, and the reader of heads after it. `scheme` may be NULL. */
+static int dress(Lane *lane, PyObject *request, PyObject *environ, const PlainHead *head, PyObject *scheme, int keep,
+                 Py_ssize_t body)
 {
-    PyObject *value = PyLong_FromSsize_t(number);
-    int failed = !value || PyObject_SetAttr(object, name, value) < 0;
-    Py_XDECREF(value);
-    return failed ? -1 : 0;
+    const RequestSlots *in = &lane->in_request;
+    PyObject *host = PyDict_GetItemWithError(environ, str_HTTP_HOST);
+    PyObject *connection = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(environ, str_HTTP_CONNECTION);
+    if (PyErr_Occurred())
+        return -1;
+    SLOT(request, in->environ) = Py_NewRef(environ);
+    SLOT(request, in->host) = Py_NewRef(host ? host : Py_None);
+    SLOT(request, in->connection) = Py_NewRef(connection ? connection : Py_None);
+    SLOT(request, in->http11) = PyBool_FromLong(head->minor_version);
+    SLOT(request, in->keep_alive) = PyBool_FromLong(keep);
+    SLOT(request, in->expect) = Py_NewRef(Py_False);
+    SLOT(request, in->upgrade) = Py_NewRef(Py_False);
+    SLOT(request, in->upload) = Py_NewRef(Py_False);
+    SLOT(request, in->view) = Py_NewRef(Py_None);
+    SLOT(request, in->scheme) = Py_NewRef(scheme ? scheme : no_text);
+    SLOT(request, in->started) = Py_NewRef(SLOT(lane->state, lane->in_state.now));
+    SLOT(request, in->length) = PyLong_FromSsize_t(body);
+    SLOT(request, in->consumed) = PyLong_FromSsize_t((Py_ssize_t)head->consumed);
+    return SLOT(request, in->length) && SLOT(request, in->consumed) ? 0 : -1;
 }
 
-/* An attribute is what the environ has under a key, or None. */
-static int copy_item(PyObject *request, PyObject *name, PyObject *environ, PyObject *key)
+/* New: no code of Python's is run, which is what __init__ costs. NULL with an exception. */
+static PyObject *new_request(Lane *lane, PyObject *method, PyObject *target)
 {
-    PyObject *value = PyDict_GetItemWithError(environ, key);
-    if (!value && PyErr_Occurred())
-        return -1;
-    return PyObject_SetAttr(request, name, value ? value : Py_None);
+    PyTypeObject *kind = (PyTypeObject *)lane->request_kind;
+    PyObject *request = kind->tp_alloc(kind, 0);
+    if (!request)
+        return NULL;
+    SLOT(request, lane->in_request.method) = Py_NewRef(method);
+    SLOT(request, lane->in_request.uri) = Py_NewRef(PyTuple_GET_ITEM(target, 0));
+    SLOT(request, lane->in_request.path) = Py_NewRef(PyTuple_GET_ITEM(target, 1));
+    return request;
 }
 
-static int dress(PyObject *request, PyObject *environ, const PlainHead *head, int keep, Py_ssize_t body)
+/* A proxy says how its client spoke; from any other peer it is a field like any other, and *scheme is NULL then. */
+static int put_url_scheme(Lane *lane, PyObject *conn, PyObject *environ, PyObject **scheme)
 {
-    if (PyObject_SetAttr(request, str_environ, environ) < 0 || copy_item(request, str_host, environ, str_HTTP_HOST) < 0 ||
-        copy_item(request, str_connection, environ, str_HTTP_CONNECTION) < 0 ||
-        set_number(request, str_consumed, (Py_ssize_t)head->consumed) < 0)
-        return -1;
-    if (!keep && PyObject_SetAttr(request, str_keep_alive, Py_False) < 0)
-        return -1;
-    if (!head->minor_version && PyObject_SetAttr(request, str_http11, Py_False) < 0)
-        return -1;
-    return body ? set_number(request, str_length, body) : 0;
+    int trusts = truth_of(PyObject_CallOneArg(lane->trusts, SLOT(conn, lane->in_connection.peer)));
+    if (trusts == 1)
+        return PyDict_SetItem(environ, key_url_scheme, *scheme);
+    Py_CLEAR(*scheme);
+    return trusts;
 }
 
-/* A proxy says how its client spoke; from any other peer it is a field like any other. */
-static int put_url_scheme(Lane *lane, PyObject *conn, PyObject *environ, PyObject *scheme)
-{
-    PyObject *peer = PyObject_GetAttr(conn, str_peer), *trusted = peer ? PyObject_CallOneArg(lane->trusts, peer) : NULL;
-    int trusts = trusted ? PyObject_IsTrue(trusted) : -1;
-    Py_XDECREF(trusted);
-    Py_XDECREF(peer);
-    return trusts > 0 ? PyDict_SetItem(environ, key_url_scheme, scheme) : trusts;
-}
-
-/* Request line and fields, each once: 1, 0 if they are not plain, -1. */
-static int put_head(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *head, PyObject *method, PyObject *target)
+/* Request line and fields, each once: 1, 0 if they are not plain, -1. *scheme, new, if a proxy says it. */
+static int put_head(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *head, PyObject *method,
+                    PyObject *target, PyObject **scheme)
 {
     Py_ssize_t before = PyDict_GET_SIZE(environ);
-    PyObject *scheme = NULL;
     int good;
     if (put_line(environ, method, target, head->minor_version) < 0)
         return -1;
-    good = put_fields(lane, environ, head, &scheme);
+    good = put_fields(lane, environ, head, scheme);
     if (good == 1 && PyDict_GET_SIZE(environ) != before + 4 + (Py_ssize_t)head->count)
         good = 0; /* a field that came twice */
-    if (good == 1 && scheme && put_url_scheme(lane, conn, environ, scheme) < 0)
+    if (good == 1 && *scheme && put_url_scheme(lane, conn, environ, scheme) < 0)
         good = -1;
-    Py_XDECREF(scheme);
     return good;
 }
 
-/* 1, 0 if the environ cannot be made of this head without Python, -1. */
+/* 1 and *request, 0 if this environ cannot be made of the head without Python, -1. */
 static int fill(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *head, PyObject *method, PyObject *target,
-                int *keep)
+                Py_ssize_t body, PyObject **request)
 {
-    int good = put_head(lane, conn, environ, head, method, target);
+    PyObject *scheme = NULL;
+    int keep = -1, good = put_head(lane, conn, environ, head, method, target, &scheme);
     if (good == 1)
         good = host_is_known(lane, environ, head->minor_version);
-    if (good != 1)
-        return good;
-    *keep = keeps_alive(environ, head->minor_version);
-    if (*keep < 0)
-        return PyErr_Occurred() ? -1 : 0;
-    return 1;
-}
-
-int make_request(Lane *lane, PyObject *conn, const PlainHead *head, Py_ssize_t body, PyObject **request)
-{
-    PyObject *method = look_up(lane->methods, head->method), *target = method ? know_target(lane, head->target) : NULL;
-    PyObject *base = target ? PyObject_GetAttr(conn, str_base) : NULL;
-    PyObject *environ = base ? PyDict_Copy(base) : NULL;
-    int keep = 0, good = environ ? fill(lane, conn, environ, head, method, target, &keep) : 0;
+    if (good == 1)
+        keep = keeps_alive(environ, head->minor_version), good = keep >= 0;
     if (good == 1) {
-        *request = PyObject_CallFunctionObjArgs(lane->request_kind, method, PyTuple_GET_ITEM(target, 0),
-                                                PyTuple_GET_ITEM(target, 1), NULL);
-        if (*request && dress(*request, environ, head, keep, body) < 0)
+        *request = new_request(lane, method, target);
+        if (*request && dress(lane, *request, environ, head, scheme, keep, body) < 0)
             Py_CLEAR(*request);
     }
+    Py_XDECREF(scheme);
+    return PyErr_Occurred() ? -1 : good;
+}
+
+int make_request(Lane *lane, PyObject *conn, const PlainHead *head, PyObject *target, Py_ssize_t body, PyObject **request)
+{
+    PyObject *method = look_up(lane->methods, head->method);
+    PyObject *environ = method ? PyDict_Copy(SLOT(conn, lane->in_connection.base)) : NULL;
+    int good = environ ? fill(lane, conn, environ, head, method, target, body, request) : 0;
     Py_XDECREF(environ);
-    Py_XDECREF(base);
-    Py_XDECREF(target);
     Py_XDECREF(method);
     return PyErr_Occurred() ? -1 : good;
 }

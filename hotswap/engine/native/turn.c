@@ -1,4 +1,4 @@
-/* The whole turn of a plain request, on the leading thread: the twin of RequestServer.serve_request.
+/* The whole turn of a plain request: the twin of RequestServer.serve_request.
  *
  * C only ever says "plain". Whatever else there is goes back to Python, which judges, refuses and remembers; what was
  * received then lies in the connection's `data`, where Python looks first. The GIL is held through recv and send, which
@@ -7,22 +7,17 @@
 #include "lane.h"
 
 #include <sys/socket.h>
-#include <time.h>
 
 #define RECV 16384 /* as connections/poller.py */
 
-/* The descriptor of a connection's socket, -1 where it is no plain socket (or, with an exception, fails). */
-int plain_descriptor(Lane *lane, PyObject *sock)
-{
-    PyObject *number;
-    long fd;
-    if ((PyObject *)Py_TYPE(sock) != lane->socket_kind)
-        return -1;
-    number = PyObject_CallMethodNoArgs(sock, str_fileno);
-    fd = number ? PyLong_AsLong(number) : -1;
-    Py_XDECREF(number);
-    return (int)fd;
-}
+/* One turn. `conn` and `token` are the caller's. `stats`: what is known of a path whose calls are measured, else NULL. */
+typedef struct {
+    PyObject *conn, *token;
+    PyObject *data, *target, *stats, *request;
+    Py_ssize_t head_size, body_size; /* bytes at the beginning of `data` */
+    int is_head, leads;
+    Measure measure;
+} Turn;
 
 /* What there is to read, new; NULL without an exception: Python finds out what became of the connection. */
 static PyObject *received(int fd)
@@ -34,70 +29,73 @@ static PyObject *received(int fd)
 }
 
 /* What the client has said, new; NULL, and there may be an exception. */
-static PyObject *take_data(Lane *lane, PyObject *conn, PyObject *sock)
+static PyObject *take_data(Lane *lane, PyObject *conn)
 {
-    PyObject *data;
-    int fd, phase = is_true(conn, str_phase);
-    if (phase)
-        return NULL; /* not IDLE, or an exception */
-    data = PyObject_GetAttr(conn, str_data);
-    if (!data || !PyBytes_CheckExact(data) || PyBytes_GET_SIZE(data))
-        return data;
-    Py_DECREF(data);
-    fd = plain_descriptor(lane, sock);
-    return fd < 0 ? NULL : received(fd);
+    PyObject *data = SLOT(conn, lane->in_connection.data);
+    int fd;
+    if (SLOT(conn, lane->in_connection.client_socket) != Py_None)
+        return NULL;
+    fd = plain_descriptor(lane, conn);
+    if (fd < 0 || !PyBytes_CheckExact(data))
+        return NULL;
+    return PyBytes_GET_SIZE(data) ? Py_NewRef(data) : received(fd);
 }
 
-/* Whether a path is at rest: not one whose calls are measured. 1, 0 or -1. */
-static int is_at_rest(Lane *lane, PyObject *path)
+/* Whether a call that the leading thread makes leaves another thread that can lead: 1, 0 or -1. */
+static int can_spare(Lane *lane)
 {
-    PyObject *paths = PyObject_GetAttr(lane->routes, str_paths), *stats;
-    double until = 0.0, turns = 1.0;
+    Py_ssize_t waiting = PyObject_Size(lane->jobs);
+    PyObject *count;
+    long threads;
+    if (waiting)
+        return waiting < 0 ? -1 : 0;
+    if (PyList_GET_SIZE(lane->idle))
+        return 1;
+    count = PyObject_GetAttr(lane->pool, str_count);
+    threads = count ? PyLong_AsLong(count) : -1;
+    Py_XDECREF(count);
+    return PyErr_Occurred() ? -1 : threads < lane->bounds.threads;
+}
+
+/* What is known of a path whose calls are measured now, new: 1 and *stats, which is NULL for most; or -1. */
+static int find_stats(Lane *lane, PyObject *path, PyObject **stats)
+{
+    PyObject *paths = PyObject_GetAttr(lane->routes, str_paths), *found;
+    double until, turns;
     if (!paths)
         return -1;
-    stats = PyDict_GetItemWithError(paths, path);
-    Py_XINCREF(stats);
-    Py_DECREF(paths);
-    if (stats) {
-        until = number_of(stats, str_rest);
-        turns = PyErr_Occurred() ? 0.0 : number_of(lane->state, str_turns);
-        Py_DECREF(stats);
-        return PyErr_Occurred() ? -1 : until > turns;
+    found = PyDict_GetItemWithError(paths, path);
+    if (found && (PyObject *)Py_TYPE(found) == lane->stats_kind) {
+        until = PyFloat_AsDouble(SLOT(found, lane->in_stats.rest));
+        turns = PyFloat_AsDouble(SLOT(lane->state, lane->in_state.turns));
+        if (until <= turns)
+            *stats = Py_NewRef(found);
     }
+    Py_DECREF(paths);
     return PyErr_Occurred() ? -1 : 1;
 }
 
-/* Whether the leading thread may run a request of this path: 1, 0 or -1. */
-static int may_run(Lane *lane, const PlainHead *head)
+/* Whether a thread may run a request of this target here: 1, 0 or -1. */
+static int may_run(Lane *lane, Turn *turn)
 {
-    PyObject *target = know_target(lane, head->target), *spare;
-    int may = 0;
-    if (!target)
+    PyObject *path = PyTuple_GET_ITEM(turn->target, 1);
+    int spare;
+    if (PyUnicode_Compare(path, lane->health_path) == 0 || PyErr_Occurred())
         return PyErr_Occurred() ? -1 : 0;
-    if (PyUnicode_Compare(PyTuple_GET_ITEM(target, 1), lane->health_path) != 0 && !PyErr_Occurred())
-        may = is_at_rest(lane, PyTuple_GET_ITEM(target, 1));
-    Py_DECREF(target);
-    if (PyErr_Occurred() || !may)
-        return PyErr_Occurred() ? -1 : 0;
-    spare = PyObject_CallMethodNoArgs(lane->pool, str_can_spare);
-    may = spare ? PyObject_IsTrue(spare) : -1;
-    Py_XDECREF(spare);
-    return may;
+    spare = can_spare(lane);
+    return spare == 1 ? find_stats(lane, path, &turn->stats) : spare;
 }
 
 /* Which client this is, and how to talk to it directly. */
-static int introduce(PyObject *conn, PyObject *sock, PyObject *environ)
+static int introduce(Lane *lane, PyObject *conn, PyObject *environ)
 {
-    PyObject *peer = PyObject_GetAttr(conn, str_peer);
+    PyObject *peer = SLOT(conn, lane->in_connection.peer), *sock = SLOT(conn, lane->in_connection.sock);
     int failed;
-    if (!peer)
-        return -1;
     if (PyTuple_CheckExact(peer) && PyTuple_GET_SIZE(peer) >= 2)
         failed = PyDict_SetItem(environ, str_REMOTE_ADDR, PyTuple_GET_ITEM(peer, 0)) < 0 ||
                  set_item_free(environ, str_REMOTE_PORT, PyObject_Str(PyTuple_GET_ITEM(peer, 1))) < 0;
     else
         failed = PyDict_SetItem(environ, str_REMOTE_ADDR, peer) < 0;
-    Py_DECREF(peer);
     return failed || PyDict_SetItem(environ, key_gunicorn_socket, sock) < 0 ||
                    PyDict_SetItem(environ, key_werkzeug_socket, sock) < 0
                ? -1
@@ -115,148 +113,160 @@ static int put_input(Lane *lane, PyObject *environ, const char *body, Py_ssize_t
     return set_item_free(environ, key_input, file);
 }
 
-/* The request and its connection are as Python's reader leaves them. */
-static int begin_request(Lane *lane, PyObject *conn, PyObject *request, PyObject *data, Py_ssize_t consumed)
+/* The connection has yet to serve what comes behind so many bytes of the turn's data. */
+static int leave_data(Lane *lane, Turn *turn, Py_ssize_t served)
 {
-    PyObject *now = PyObject_GetAttr(lane->state, str_now), *rest;
-    int failed = !now || PyObject_SetAttr(request, str_started, now) < 0;
-    Py_XDECREF(now);
-    rest = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + consumed, PyBytes_GET_SIZE(data) - consumed);
-    failed = failed || !rest || PyObject_SetAttr(conn, str_data, rest) < 0;
-    Py_XDECREF(rest);
-    failed = failed || PyObject_SetAttr(conn, str_request, request) < 0 || count_up(lane->counters, str_requests) < 0 ||
-             count_up(lane->state, str_turns) < 0;
-    return failed ? -1 : 0;
+    Py_ssize_t left = PyBytes_GET_SIZE(turn->data) - served;
+    PyObject *rest = left ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(turn->data) + served, left) : Py_NewRef(no_bytes);
+    return set_slot(turn->conn, lane->in_connection.data, rest);
 }
 
-/* From here on another thread may take the lead, until `conclude`; the monitor looks whether one has to. */
-static int take_lead(Lane *lane, PyObject *conn, PyObject *token)
+/* A whole plain request of the turn's data: 1, 0 if Python should look at it, -1. */
+static int read_request(Lane *lane, Turn *turn)
 {
-    PyObject *begin = PyObject_GetAttr(token, str_begin), *made = begin ? PyObject_CallOneArg(begin, conn) : NULL;
-    int sleeps;
-    Py_XDECREF(begin);
-    if (!made)
+    PlainHead head;
+    PyObject *environ;
+    const char *at = PyBytes_AS_STRING(turn->data);
+    Py_ssize_t body, size = PyBytes_GET_SIZE(turn->data);
+    int good;
+    if (!read_plain_head(at, (size_t)size, &lane->bounds.head, &head))
+        return 0;
+    turn->head_size = (Py_ssize_t)head.consumed, turn->body_size = body = body_length(&head);
+    if (body < 0 || body > lane->bounds.body_buffer || body > size - turn->head_size)
+        return 0;
+    turn->target = know_target(lane, head.target);
+    if (!turn->target)
+        return PyErr_Occurred() ? -1 : 0;
+    good = may_run(lane, turn);
+    if (good == 1)
+        good = make_request(lane, turn->conn, &head, turn->target, body, &turn->request);
+    if (good != 1)
+        return good;
+    environ = SLOT(turn->request, lane->in_request.environ);
+    turn->is_head = head.method.size == 4 && head.method.at[0] == 'H';
+    if (put_input(lane, environ, at + turn->head_size, body) < 0 || introduce(lane, turn->conn, environ) < 0)
         return -1;
-    Py_DECREF(made);
-    sleeps = is_true(lane->monitor, str_sleeps);
-    if (sleeps <= 0)
-        return sleeps;
-    made = PyObject_CallMethodNoArgs(lane->monitor, str_wake);
-    Py_XDECREF(made);
-    return made ? 0 : -1;
+    return leave_data(lane, turn, turn->head_size + body) < 0 ? -1 : 1;
 }
 
-static int note_time(Lane *lane, PyObject *request, double now, PyObject *stamp)
+/* A path that blocks as a rule loses the lead before its call: 1 if it may be made now, 0 if another thread has got it. */
+static int expect_block(Lane *lane, Turn *turn)
 {
-    double before = number_of(lane->state, str_now);
-    PyObject *path, *made;
-    if (PyErr_Occurred())
+    int blocks = truth_of(PyObject_CallMethodOneArg(turn->stats, str_blocks, SLOT(lane->state, lane->in_state.now))), given;
+    if (blocks < 0)
         return -1;
-    if (now - before > lane->slow) {
-        path = PyObject_GetAttrString(request, "path");
-        made = path ? PyObject_CallFunction(lane->learn, "OOd", path, Py_None, now - before) : NULL;
-        Py_XDECREF(path);
-        Py_XDECREF(made);
-        if (!made)
-            return -1;
+    if (!blocks)
+        return truth_of(PyObject_CallOneArg(lane->look_closely, turn->stats)) < 0 ? -1 : 1;
+    /* The thread that may get the request instead reads its body anew, from here. */
+    if (turn->body_size && leave_data(lane, turn, turn->head_size) < 0)
+        return -1;
+    given = truth_of(PyObject_CallOneArg(lane->give_lead_away, turn->conn));
+    turn->leads = given <= 0;
+    if (given == 1 && turn->body_size && leave_data(lane, turn, turn->head_size + turn->body_size) < 0)
+        return -1;
+    return given;
+}
+
+/* The request begins: 1, 0 if it is another thread's now, -1. */
+static int begin(Lane *lane, Turn *turn)
+{
+    PyObject *now = SLOT(lane->state, lane->in_state.now);
+    if (set_slot(turn->request, lane->in_request.started, Py_NewRef(now)) < 0 ||
+        set_slot(turn->conn, lane->in_connection.request, Py_NewRef(turn->request)) < 0)
+        return -1;
+    turn->leads = 1;
+    if (turn->stats && PyFloat_AsDouble(SLOT(turn->stats, lane->in_stats.average)) > lane->bounds.rule) {
+        int here = expect_block(lane, turn);
+        if (here != 1)
+            return here;
     }
-    return PyObject_SetAttr(lane->state, str_now, stamp);
+    return count_up(lane->counters, lane->in_counters.requests) < 0 ? -1 : 1;
+}
+
+/* From here on another thread may take the lead, until `regain`; the monitor looks whether one has to. */
+static int offer_lead(Lane *lane, Turn *turn)
+{
+    int sleeps;
+    if (count_up(lane->state, lane->in_state.turns) < 0 ||
+        PyList_Append(SLOT(turn->token, lane->in_token._running), turn->conn) < 0)
+        return -1;
+    sleeps = is_set(lane->monitor, lane->in_monitor.sleeps);
+    return sleeps > 0 ? truth_of(PyObject_CallMethodNoArgs(lane->monitor, str_wake)) : sleeps;
+}
+
+/* As LeadToken.regain, which waits for the thread that has taken the lead. */
+static int regain(Lane *lane, Turn *turn)
+{
+    PyObject *running = SLOT(turn->token, lane->in_token._running);
+    if (PyList_GET_SIZE(running))
+        return PyList_SetSlice(running, 0, PyList_GET_SIZE(running), NULL) < 0 ? -1 : 1;
+    return truth_of(PyObject_CallMethodNoArgs(turn->token, str_regain));
+}
+
+/* After a call with the lead: what it says of its path. */
+static int learn(Lane *lane, Turn *turn, double now)
+{
+    double took = now - PyFloat_AsDouble(SLOT(lane->state, lane->in_state.now));
+    PyObject *blocked = Py_None;
+    if (!turn->stats && took <= lane->bounds.slow)
+        return 0;
+    if (turn->stats && turn->measure.blocked >= 0)
+        blocked = turn->measure.blocked ? Py_True : Py_False;
+    return truth_of(PyObject_CallFunction(lane->learn, "OOd", PyTuple_GET_ITEM(turn->target, 1), blocked, took));
 }
 
 /* After the call: whether this thread leads still (1, 0, -1), and the connection goes where its outcome says. */
-static int conclude(Lane *lane, PyObject *conn, PyObject *request, PyObject *token, long outcome)
+static int conclude(Lane *lane, Turn *turn, long outcome)
 {
-    PyObject *regained = PyObject_CallMethodNoArgs(token, str_regain), *now = NULL, *made = NULL;
-    struct timespec clock;
-    double seconds;
-    int leading = regained ? PyObject_IsTrue(regained) : -1;
-    Py_XDECREF(regained);
+    int leading = turn->leads ? regain(lane, turn) : 0;
+    double now = clock_now();
     if (leading < 0)
         return -1;
-    clock_gettime(CLOCK_MONOTONIC, &clock);
-    seconds = (double)clock.tv_sec + (double)clock.tv_nsec * 1e-9;
-    now = PyFloat_FromDouble(seconds);
-    if (now && (!leading || note_time(lane, request, seconds, now) == 0)) {
-        if (outcome == 0)
-            made = PyObject_CallFunctionObjArgs(lane->keep, conn, now, NULL);
-        else
-            made = PyObject_CallMethod(lane->writer, "end", "Ol", conn, outcome);
-    }
-    Py_XDECREF(now);
-    Py_XDECREF(made);
-    return made ? leading : -1;
+    if (leading && (learn(lane, turn, now) < 0 || set_slot(lane->state, lane->in_state.now, PyFloat_FromDouble(now)) < 0))
+        return -1;
+    return end_turn(lane, turn->conn, outcome, now) < 0 ? -1 : leading;
 }
 
-static PyObject *serve(Lane *lane, PyObject *conn, PyObject *token, PyObject *request, int is_head)
+/* The application's call and its answer: KEEP, CLOSE, FLUSH or DROP, -1 with an exception. */
+static long call(Lane *lane, Turn *turn)
 {
-    PyObject *environ = PyObject_GetAttr(request, str_environ);
-    Answer *answer = environ ? new_answer(lane, conn, request, is_head) : NULL;
-    int leading = -1, keep = 0, http11 = 0, keepalive = 0;
+    PyObject *environ = SLOT(turn->request, lane->in_request.environ);
+    Answer *answer = new_answer(lane, turn->conn, turn->request, turn->is_head);
+    int keep = is_set(turn->request, lane->in_request.keep_alive), http11 = is_set(turn->request, lane->in_request.http11);
+    int keepalive = is_set(lane->state, lane->in_state.keepalive);
     long outcome = -1;
-    if (answer) {
-        keep = is_true(request, str_keep_alive), http11 = is_true(request, str_http11);
-        keepalive = is_true(lane->state, str_keepalive);
-        if (keep >= 0 && http11 >= 0 && keepalive >= 0 && take_lead(lane, conn, token) == 0) {
-            answer->keep = keep && keepalive, answer->http11 = (char)http11;
-            outcome = run(answer, environ);
-            release_answer(answer);
-        }
+    if (answer && keep >= 0 && http11 >= 0 && keepalive >= 0 && (!turn->leads || offer_lead(lane, turn) >= 0)) {
+        answer->keep = keep && keepalive, answer->http11 = (char)http11;
+        outcome = run(answer, environ, turn->stats && turn->leads ? &turn->measure : NULL);
+        release_answer(answer);
     }
-    Py_XDECREF(environ); /* foreign code may run in here, and anything may have changed behind this line */
     Py_XDECREF((PyObject *)answer);
-    if (outcome >= 0)
-        leading = conclude(lane, conn, request, token, outcome);
-    return leading < 0 ? NULL : PyBool_FromLong(leading);
+    return outcome;
 }
 
-/* A whole plain request of `data`, new; NULL without an exception if Python should look at it. */
-static PyObject *plain_request(Lane *lane, PyObject *conn, PyObject *sock, PyObject *data, int *is_head)
+static int carry_out(Lane *lane, Turn *turn)
 {
-    PlainHead head;
-    PyObject *request = NULL, *environ;
-    const char *at = PyBytes_AS_STRING(data);
-    Py_ssize_t body, size = PyBytes_GET_SIZE(data);
-    int good;
-    if (!read_plain_head(at, (size_t)size, &lane->bounds, &head))
-        return NULL;
-    body = body_length(&head);
-    if (body < 0 || body > lane->body_buffer || body > size - (Py_ssize_t)head.consumed || may_run(lane, &head) <= 0)
-        return NULL;
-    if (make_request(lane, conn, &head, body, &request) <= 0)
-        return NULL;
-    environ = PyObject_GetAttr(request, str_environ);
-    good = environ && put_input(lane, environ, at + head.consumed, body) == 0 && introduce(conn, sock, environ) == 0 &&
-           begin_request(lane, conn, request, data, (Py_ssize_t)head.consumed + body) == 0;
-    Py_XDECREF(environ);
-    if (!good)
-        Py_CLEAR(request);
-    *is_head = head.method.size == 4 && head.method.at[0] == 'H';
-    return request;
+    int here = begin(lane, turn);
+    long outcome;
+    if (here != 1)
+        return here < 0 ? -1 : LEADING;
+    outcome = call(lane, turn);
+    return outcome < 0 ? -1 : conclude(lane, turn, outcome);
 }
 
-/* serve(conn, token): whether this thread leads still, or None if the turn is Python's and has not begun. */
-PyObject *lane_serve(PyObject *self, PyObject *const *args, Py_ssize_t count)
+int serve_turn(Lane *lane, PyObject *conn, PyObject *token)
 {
-    Lane *lane = (Lane *)self;
-    PyObject *sock, *data, *request = NULL, *made = NULL, *client;
-    int is_head = 0;
-    if (count != 2)
-        return PyErr_Format(PyExc_TypeError, "serve takes a connection and a token");
-    sock = PyObject_GetAttr(args[0], str_sock);
-    client = sock ? PyObject_GetAttr(args[0], str_client_socket) : NULL;
-    data = client == Py_None && (PyObject *)Py_TYPE(sock) == lane->socket_kind ? take_data(lane, args[0], sock) : NULL;
-    Py_XDECREF(client);
-    if (data && PyBytes_CheckExact(data)) {
-        request = plain_request(lane, args[0], sock, data, &is_head);
-        if (!request && !PyErr_Occurred() && PyObject_SetAttr(args[0], str_data, data) == 0)
-            made = Py_NewRef(Py_None);
-    } else if (!PyErr_Occurred()) {
-        made = Py_NewRef(Py_None);
-    }
-    if (request)
-        made = serve(lane, args[0], args[1], request, is_head);
-    Py_XDECREF(request);
-    Py_XDECREF(data);
-    Py_XDECREF(sock);
-    return made;
+    Turn turn = {.conn = conn, .token = token};
+    int leading;
+    turn.data = take_data(lane, conn);
+    leading = turn.data ? read_request(lane, &turn) : PyErr_Occurred() ? -1 : 0;
+    if (leading == 1)
+        leading = carry_out(lane, &turn);
+    else if (leading == 0)
+        leading = turn.data && set_slot(conn, lane->in_connection.data, Py_NewRef(turn.data)) < 0 ? -1 : NOT_PLAIN;
+    Py_XDECREF(turn.request); /* foreign code may run in here */
+    Py_XDECREF(turn.stats);
+    Py_XDECREF(turn.target);
+    Py_XDECREF(turn.data);
+    return leading;
 }

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hotswap.engine.values import Application, Environ
 
 SLOW = 0.0001  # seconds: a path that never took longer is not measured
-_BLOCKED = 0.00025  # seconds without the CPU
-_RULE = 0.5  # above this average the lead is given away first
+BLOCKED = 0.00025  # seconds without the CPU
+RULE = 0.5  # above this average the lead is given away first
 _WEIGHT = 0.125  # of the newest call in the average
 _TRIAL = 0.25  # seconds between two calls of a blocking path that keep the lead, to see whether it still blocks
 _LOOK_AT_TRIAL = 0.02  # seconds from the beginning of such a call in which the monitor looks closely
@@ -44,7 +44,7 @@ class PathStats:
 
     def blocks(self, now: float) -> bool:
         """True if a call made `now` should be made without the lead."""
-        if self.average <= _RULE:
+        if self.average <= RULE:
             return False
         if now >= self.trial:
             self.trial = now + _TRIAL
@@ -82,7 +82,7 @@ class Measure:
         wall = monotonic() - self._start
         usage = getrusage(RUSAGE_THREAD)
         cpu = usage.ru_utime + usage.ru_stime - self._cpu
-        if wall - cpu <= _BLOCKED or usage.ru_nvcsw == self._given:
+        if wall - cpu <= BLOCKED or usage.ru_nvcsw == self._given:
             self.blocked = False
         elif usage.ru_nivcsw == self._taken or cpu < SLOW:
             self.blocked = True
@@ -124,7 +124,7 @@ class BlockingRoutes:
 
     def begin_trial(self, stats: PathStats, now: float) -> bool:
         """Whether a call that begins `now` with the lead probably blocks: the monitor should look closely at it."""
-        if stats.average <= _RULE:
+        if stats.average <= RULE:
             return False
         self._trial_until = now + _LOOK_AT_TRIAL
         return True

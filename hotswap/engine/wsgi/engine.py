@@ -83,9 +83,8 @@ class WsgiEngine:
             ApplicationCall(state, options, pool.give_up),
             writer,
             LeadKeepers(pool, self._routes, self._monitor),
-            make_lane,
         )
-        self._loop = EventLoop(table, parts.pollables, parts.deadlines, self._server, steps)
+        self._loop = EventLoop(table, parts.pollables, parts.deadlines, self._server, steps, make_lane)
         acceptor = Acceptor(state, parts.pollables, parts.listeners, sites.values(), welcome)
         self._leaving = Leaving(table, parts.idle, parts.listeners, acceptor, pool.take_queued)
         self._transfer = Transfer(table, parts.idle, parts.offers, sites, welcome)

@@ -64,6 +64,12 @@ if TYPE_CHECKING:
 
 _EVENTS = 128  # of one look at epoll
 
+#: What serves the events of one look: whether the calling thread leads still.
+ServeEvents = Callable[[list[tuple[int, int]], "LeadToken"], bool]
+
+#: Makes a lane of what serves requests, and of what a loop does with events that are not plain.
+MakeLane = Callable[["RequestServer", "EventLoop"], ServeEvents]
+
 #: What the loop does by itself with a connection in a phase behind BODY: the connection, and what epoll said.
 Step = Callable[["Connection", int], None]
 
@@ -78,14 +84,18 @@ class EventLoop:
         deadlines: Deadlines,
         server: RequestServer,
         steps: Mapping[int, Step],
+        make_lane: MakeLane | None = None,
     ) -> None:
         self._table = table
         self._state = table.state
         self._owned, self._ready = table.owned, table.ready
         self._pollables = pollables
         self._deadlines = deadlines
-        self._serve_request = server.serve_turn
+        self._serve_request = server.serve_request
         self._steps = steps
+        self._serve_events: ServeEvents = self._serve_each
+        if make_lane is not None:
+            self._serve_events = make_lane(server, self)
 
     def lead(self, token: LeadToken, pool: ThreadPool) -> None:
         """Lead until the lead is lost or the engine stops. No exception takes the lead with it."""
@@ -113,26 +123,43 @@ class EventLoop:
         state.gil_held_io = pool.gil_held_io if pool.count - len(pool.idle) > 1 else None
         if now >= state.next_tick:
             self._deadlines.tick(now)
-        for fd, mask in events:
-            if not self._handle(fd, mask, token):
-                return False
+        if not self._serve_events(events, token):
+            return False
         # One by one: those that are left when the lead is lost must still be there for the next leader.
-        return not ready or all(self._handle(ready.popleft(), 0, token) for _ in range(len(ready)))
+        return not ready or all(self._serve_events([(ready.popleft(), 0)], token) for _ in range(len(ready)))
 
-    def _handle(self, fd: int, mask: int, token: LeadToken) -> bool:
-        """One event. False: the lead is lost."""
-        conn = self._owned.pop(fd, None)
-        if conn is None:
-            # A listener, the exchange, the waker; or a connection that another thread has acquired, or releases now.
-            if not self._pollables.run(fd, mask):
-                self._table.mute(fd)
-            return True
+    def _serve_each(self, events: list[tuple[int, int]], token: LeadToken) -> bool:
+        """Serve these. False: the lead is lost. Its twin is events.c."""
+        for fd, mask in events:
+            conn = self._owned.pop(fd, None)
+            if conn is None:
+                self.answer_other(fd, mask)
+            elif not self.go_on(conn, mask, token):
+                return False
+        return True
+
+    def answer_other(self, fd: int, mask: int) -> bool:
+        """An event of a listener, the exchange or the waker; or of a connection that another thread has acquired, or
+        releases now. True: this thread leads still."""
+        if not self._pollables.run(fd, mask):
+            self._table.mute(fd)
+        return True
+
+    def go_on(self, conn: Connection, mask: int, token: LeadToken) -> bool:
+        """An event of a connection that the leading thread has acquired. False: the lead is lost."""
         try:
             if conn.phase <= BODY:
                 return self._serve_request(conn, token)
             self._steps[conn.phase](conn, mask)
-        except BaseException:  # noqa: BLE001  a fault of ours, or of a logger: it costs this connection, not the others
-            leading = token.regain_after_fault()
-            self._table.close_after_fault(conn)
-            return leading
+        except BaseException as error:  # noqa: BLE001  a fault of ours, or of a logger
+            return self.end_after_fault(conn, token, error)
         return True
+
+    def end_after_fault(self, conn: Connection, token: LeadToken, error: BaseException) -> bool:
+        """A fault costs this connection, not the others. False: the lead is lost."""
+        leading = token.regain_after_fault()
+        try:
+            raise error
+        except BaseException:  # noqa: BLE001  what is logged is the exception that is handled
+            self._table.close_after_fault(conn)
+        return leading

@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hotswap.engine.connections.connection import Connection
+from hotswap.engine.connections.poller import READ
 from hotswap.engine.http1 import response_head
 from hotswap.engine.native.choice import why_python
-from hotswap.engine.wsgi.blocking_routes import SLOW
+from hotswap.engine.wsgi.blocking_routes import BLOCKED, RULE, SLOW, PathStats
+from hotswap.engine.wsgi.lead import LeadToken
 from hotswap.engine.wsgi.response import FileWrapper
 from hotswap.engine.wsgi.wsgi_request import WsgiRequest
 
@@ -23,9 +26,9 @@ if TYPE_CHECKING:
     from hotswap.engine.connections.answer_writer import AnswerWriter
     from hotswap.engine.connections.state import EngineState
     from hotswap.engine.limits import Limits
-    from hotswap.engine.wsgi.application_call import ApplicationCall
     from hotswap.engine.wsgi.environ_reader import EnvironReader
-    from hotswap.engine.wsgi.serve import LeadKeepers, MakeLane, ServePlain
+    from hotswap.engine.wsgi.loop import EventLoop, MakeLane, ServeEvents
+    from hotswap.engine.wsgi.serve import RequestServer
     from hotswap.settings.options import EngineOptions
 
 
@@ -68,18 +71,24 @@ def lane_of(
         return None
     kind = chosen.kind
 
-    def make(call: ApplicationCall, keepers: LeadKeepers, learn: Callable[..., None]) -> ServePlain:
+    def make(server: RequestServer, loop: EventLoop) -> ServeEvents:
+        call, pool, table = server.call, server.keepers.pool, server.table
         lane = kind(
-            min(limits.line, 1 << 20), limits.fields, limits.field_size, limits.body_buffer, SLOW,
-            state=state, counters=state.counters, pool=keepers.pool, routes=keepers.routes, monitor=keepers.monitor,
-            call=call, writer=writer, keep=writer.keep, learn=learn, done=call.done,
-            request_kind=WsgiRequest, socket_kind=socket.socket, file_kind=FileWrapper, bytes_io=BytesIO,
+            min(limits.line, 1 << 20), limits.fields, limits.field_size, limits.body_buffer, pool.limit, READ,
+            limits.keepalive, SLOW, BLOCKED, RULE,
+            state=state, counters=state.counters, pool=pool, idle=pool.idle, jobs=pool.jobs,
+            routes=server.keepers.routes, monitor=server.keepers.monitor, owned=table.owned, parked=table.parked,
+            go_on=loop.go_on, other_event=loop.answer_other, fault=loop.end_after_fault,
+            call=call, done=call.done, writer=writer, keep=writer.keep,
+            learn=server.learn, look_closely=server.look_closely, give_lead_away=server.give_lead_away,
+            connection_kind=Connection, request_kind=WsgiRequest, token_kind=LeadToken, stats_kind=PathStats,
+            socket_kind=socket.socket, file_kind=FileWrapper, bytes_io=BytesIO,
             health_path=options.health_path or "",
             names=response_head.names, statuses=response_head.statuses,
             stamp_lines=response_head.ResponseHead.server_and_date,
             **heads.plain_knowledge,
         )  # fmt: skip
-        serve: ServePlain = lane.serve
+        serve: ServeEvents = lane.serve_events
         return serve
 
     return make

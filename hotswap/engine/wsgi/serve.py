@@ -9,11 +9,7 @@ from hotswap.engine.connections.answer_writer import KEEP
 from hotswap.engine.http1.error_page import Refusal
 from hotswap.engine.wsgi.blocking_routes import SLOW, Measure, PathStats
 
-NOT_PLAIN = None  #: what a lane says of a turn that it leaves to Python, and has not begun
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hotswap.engine.connections.answer_writer import AnswerWriter
     from hotswap.engine.connections.connection import Connection
     from hotswap.engine.connections.reader import Reader
@@ -24,9 +20,6 @@ if TYPE_CHECKING:
     from hotswap.engine.wsgi.stall_monitor import StallMonitor
     from hotswap.engine.wsgi.thread_pool import ThreadPool
     from hotswap.engine.wsgi.wsgi_request import WsgiRequest
-
-    ServePlain = Callable[[Connection, LeadToken], bool | None]
-    MakeLane = Callable[["ApplicationCall", "LeadKeepers", Callable[..., None]], ServePlain]
 
 
 class LeadKeepers(NamedTuple):
@@ -47,8 +40,8 @@ class RequestServer:
         call: ApplicationCall,
         writer: AnswerWriter,
         keepers: LeadKeepers,
-        lane: MakeLane | None = None,
     ) -> None:
+        self.table, self.call, self.keepers = table, call, keepers
         self._table = table
         self._state = table.state
         self._read = reader.read
@@ -57,15 +50,6 @@ class RequestServer:
         self._writer = writer
         self._keep = writer.keep
         self._pool, self._routes, self._monitor = keepers.pool, keepers.routes, keepers.monitor
-        #: One turn of a connection: as `serve_request`, which is all of it where there is no lane in C.
-        self.serve_turn: Callable[[Connection, LeadToken], bool] = self.serve_request
-        if lane is not None:
-            self._serve_plain = lane(call, keepers, self._learn)
-            self.serve_turn = self._serve_in_lane
-
-    def _serve_in_lane(self, conn: Connection, token: LeadToken) -> bool:
-        leading = self._serve_plain(conn, token)
-        return self.serve_request(conn, token) if leading is NOT_PLAIN else leading
 
     def serve_request(self, conn: Connection, token: LeadToken) -> bool:
         """One request, from the bytes that its client has sent to the bytes that the client takes now.
@@ -87,7 +71,8 @@ class RequestServer:
         if paths and (stats := paths.get(request.path)) is not None and stats.rest <= state.turns:
             if stats.blocks(state.now):
                 return self._serve_without_lead(conn)
-            measure = self._look_closely(stats)
+            self.look_closely(stats)
+            measure = Measure()
         state.counters.requests += 1
         state.turns += 1
         token.begin(conn)  # from here on another thread may take the lead
@@ -97,7 +82,7 @@ class RequestServer:
         leading, now = token.regain(), monotonic()
         if leading:
             if measure is not None or now - state.now > SLOW:
-                self._learn(request.path, measure, now - state.now)
+                self.learn(request.path, None if measure is None else measure.blocked, now - state.now)
             state.now = now
         if outcome == KEEP:
             self._keep(conn, now)  # for its next request, here or in another process
@@ -116,28 +101,37 @@ class RequestServer:
             self._pool.hand(conn)
         return True
 
-    def _look_closely(self, stats: PathStats) -> Measure:
-        """A path that was slow before, and does not block as a rule."""
+    def look_closely(self, stats: PathStats) -> None:
+        """Before a call of a path that was slow before, and that keeps the lead."""
         if self._routes.begin_trial(stats, self._state.now):
             self._monitor.wake()
-        return Measure()
 
-    def _learn(self, path: str, measure: Measure | None, seconds: float) -> None:
-        """After a call that took so long, with the lead: if it was lost, the monitor has had its own look."""
+    def learn(self, path: str, blocked: bool | None, seconds: float) -> None:
+        """After a call that took so long, with the lead: if it was lost, the monitor has had its own look.
+
+        `blocked`: what was measured; None if it was not, or cannot be told.
+        """
         if seconds > SLOW:
             self._routes.note_slow(path, self._state.turns)
-        if measure is not None and measure.blocked is not None:
-            self._routes.note(path, measure.blocked, self._state.turns)
+        if blocked is not None:
+            self._routes.note(path, blocked, self._state.turns)
 
     def _serve_without_lead(self, conn: Connection) -> bool:
-        """A path that blocks as a rule: the lead is given away before the call. False: it is lost."""
+        """A path that blocks as a rule. False: the lead is lost."""
+        if not self.give_lead_away(conn):
+            return True
+        self.serve_here(conn)
+        return False
+
+    def give_lead_away(self, conn: Connection) -> bool:
+        """Before a call that blocks as a rule, which the calling thread makes then. False: there is no thread that
+        could lead; this one does, and the request is handed to the first that is free."""
         self._table.park(conn)  # before there is another leader to see its events
         if not self._pool.pass_on():
             self._pool.hand(conn)
-            return True
+            return False
         self._state.counters.given_away += 1
-        self.serve_here(conn)
-        return False
+        return True
 
     def serve_here(self, conn: Connection) -> None:
         """A request that was handed to this thread, which does not lead. Never raises."""

@@ -25,6 +25,10 @@ _PR_SET_TIMERSLACK = 29
 class StallMonitor:
     """A thread that looks twice: the same request running at both looks is stuck. It sleeps when nothing runs."""
 
+    __slots__ = (
+        "_bell", "_cpu", "_first", "_pool", "_precise", "_quiet", "_routes", "_seen", "_since", "_state", "sleeps",
+    )  # fmt: skip
+
     def __init__(self, state: EngineState, pool: ThreadPool, routes: BlockingRoutes) -> None:
         self._state = state
         self._pool = pool

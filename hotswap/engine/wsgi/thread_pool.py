@@ -60,7 +60,7 @@ class ThreadPool:
         self.token = self._no_leader
         #: How to talk to clients while several threads run; made before there is a second one.
         self.gil_held_io: GilHeldIo | None = None
-        self._jobs: deque[Connection] = deque()
+        self.jobs: deque[Connection] = deque()  # requests that wait for a thread
         self._starting = threading.Lock()
         self._said = self._could_not = -_SAY_AGAIN
 
@@ -81,7 +81,7 @@ class ThreadPool:
 
     def can_spare(self) -> bool:
         """True if the leader may run a request itself: another thread can take the lead from it."""
-        return (bool(self.idle) or self.count < self.limit) and not self._jobs
+        return (bool(self.idle) or self.count < self.limit) and not self.jobs
 
     def give_up(self, conn: Connection) -> bool:
         """Take the lead away from the thread that runs the request of `conn`, and give it to another.
@@ -139,11 +139,11 @@ class ThreadPool:
         waiting = self._uploads.leave()
         if waiting is not None:
             # This thread takes it next. Not another one: the leader may count on the last that is free.
-            self._jobs.append(waiting)
+            self.jobs.append(waiting)
 
     def take_queued(self) -> Iterator[Connection]:
         """Every request that waits for a thread; the caller owns each from then on."""
-        for queue in (self._jobs, self._uploads.waiting):
+        for queue in (self.jobs, self._uploads.waiting):
             while queue:
                 try:
                     yield queue.popleft()
@@ -151,7 +151,7 @@ class ThreadPool:
                     break
 
     def _hand(self, conn: Connection) -> None:
-        self._jobs.append(conn)
+        self.jobs.append(conn)
         parked = self._free_thread()
         if parked is None:
             self._state.counters.queued += 1
@@ -215,14 +215,14 @@ class ThreadPool:
             if self._state.stopped:
                 self.stop()
                 return
-            if not self._jobs:
+            if not self.jobs:
                 return
             try:
                 self.idle.remove(parked)
             except ValueError:  # rung for already
                 return
             try:
-                job = self._jobs.popleft()
+                job = self.jobs.popleft()
             except IndexError:  # another thread was quicker: sit down again, and look again
                 continue
             self._ring(parked, job)
@@ -245,7 +245,7 @@ class ThreadPool:
     def _drain_jobs(self) -> None:
         while not self._state.stopped:
             try:
-                job = self._jobs.popleft()
+                job = self.jobs.popleft()
             except IndexError:
                 return
             # Only here: of those that no thread was free for.
