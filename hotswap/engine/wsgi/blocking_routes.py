@@ -28,7 +28,7 @@ _REST = 500  # requests without a measurement: a path that computes is slow each
 _PATHS = 1024  # a client that invents paths must not fill the memory
 _NEAR = 8  # requests between two slow ones of a path that make it one to be measured: a single one is noise
 # The monitor looks closely while this many calls blocked in this time, and one in so many requests did.
-_MANY, _WITHIN, _ONE_IN = 8, 0.5, 200
+_MANY, _WITHIN, _ONE_IN = 2, 0.5, 200
 
 
 class PathStats:

@@ -36,8 +36,8 @@ class StallMonitor:
         self._bell = threading.Lock()
         self._bell.acquire()
         self._seen = -1  # the turn that ran at the last look
-        self._since = 0.0  # when it was first seen, and the leader's CPU time then
-        self._cpu = 0.0
+        self._since = 0.0  # when it was first seen
+        self._cpu = 0.0  # the leader's CPU time at the last look
         self._first = False  # whether the last look was the first at a call
         self._quiet = 0
         self._precise = False
@@ -86,13 +86,13 @@ class StallMonitor:
         return _SECOND_LOOK if self._first else _CLOSE_LOOK
 
     def _look_at(self, running: Connection, now: float) -> None:
-        turn = self._state.turns
+        turn, cpu_before, self._cpu = self._state.turns, self._cpu, self._leader_cpu()
         if turn != self._seen:
-            self._seen, self._since, self._cpu = turn, now, self._leader_cpu()
-            self._first = True
+            self._seen, self._since, self._first = turn, now, True
             return
         self._first = False
-        waits = self._leader_cpu() - self._cpu < _STILL
+        # Since the last look, not the first: falling asleep costs a thread CPU time, too.
+        waits = self._cpu - cpu_before < _STILL
         # One that computes gets its time even at a close look: another leader would only fight it for the GIL.
         if not waits and now - self._since < _LOOK:
             return
