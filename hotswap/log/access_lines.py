@@ -21,10 +21,12 @@ from typing import Any
 
 from hotswap.log.patient_handler import PatientFileHandler, PatientHandler
 from hotswap.log.record_fields import RecordFields
-from hotswap.settings.upstream import glogging
+from hotswap.settings.upstream import glogging, gunicorn_config
 
 #: What an atom is made of: the logger, the response, the request, its environ, and how long it took.
 Atom = Callable[[Any, Any, Any, Any, timedelta], Any]
+#: What a whole line is made of, by the same.
+Line = Callable[[Any, Any, Any, Any, timedelta], str]
 
 #: A conversion with a name, as printf has it: %(name)s, and with flags and a width.
 _CONVERSION = re.compile(r"%\((?P<name>[^()]*)\)(?P<rest>[-#0 +]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa])|%%")
@@ -40,7 +42,7 @@ class AccessLines:
     def __init__(self, gunicorn: Any) -> None:
         self._gunicorn = gunicorn
         self._log: logging.Logger = gunicorn.access_log
-        self._line, self._atoms = _taken_apart(gunicorn.cfg.access_log_format)
+        self._line = _line_of(gunicorn.cfg.access_log_format)
         self._now = (0, "")
 
     @staticmethod
@@ -50,7 +52,7 @@ class AccessLines:
         if any(getattr(kind, name, None) is not getattr(plain, name, None) for name in _GUNICORNS):
             return False
         try:
-            _taken_apart(gunicorn.cfg.access_log_format)
+            _line_of(gunicorn.cfg.access_log_format)
         except ValueError:
             return False
         return True
@@ -62,7 +64,7 @@ class AccessLines:
             self._gunicorn.access(resp, req, environ, request_time)
             return
         try:
-            text = self._line % tuple([atom(self, resp, req, environ, request_time) for atom in self._atoms])
+            text = self._line(self, resp, req, environ, request_time)
         except Exception:  # noqa: BLE001  the application has changed its environ: gunicorn knows what that means
             self._gunicorn.access(resp, req, environ, request_time)
             return
@@ -78,10 +80,10 @@ class AccessLines:
         handler: Any = handlers[0]
         formatter = handler.formatter
         is_plain = (
-            not (log.propagate or log.disabled)
+            not log.propagate
             and type(handler) in _HANDLERS
-            and log.level <= logging.INFO >= handler.level
-            and log.manager.disable < logging.INFO
+            and handler.level <= logging.INFO
+            and log.isEnabledFor(logging.INFO)
             and type(formatter) is logging.Formatter
             and formatter._fmt == _PLAIN_FORMAT
             and _adds_fields_only(log.filters)
@@ -93,21 +95,19 @@ class AccessLines:
 
     def _write(self, handler: Any, text: str) -> None:
         """As `logging.StreamHandler.emit`."""
-        handler.acquire()
-        try:
-            kind = type(handler)
-            if kind is logging.FileHandler and type(handler.stream) is TextIOWrapper:
-                _append(handler.stream, text + handler.terminator)
-            elif kind is logging.StreamHandler or kind is logging.FileHandler:
-                # Standard output, perhaps: what the application has printed before goes before.
-                handler.stream.write(text + handler.terminator)
-                handler.stream.flush()
-            else:
-                handler.write_line(text)
-        except Exception:  # noqa: BLE001  as in every handler: a line that cannot be written must not end a request
-            handler.handleError(self._log.makeRecord(self._log.name, logging.INFO, "", 0, text, (), None))
-        finally:
-            handler.release()
+        with handler.lock:
+            try:
+                kind = type(handler)
+                if kind is logging.FileHandler and type(handler.stream) is TextIOWrapper:
+                    _append(handler.stream, text + handler.terminator)
+                elif kind is logging.StreamHandler or kind is logging.FileHandler:
+                    # Standard output, perhaps: what the application has printed before goes before.
+                    handler.stream.write(text + handler.terminator)
+                    handler.stream.flush()
+                else:
+                    handler.write_line(text)
+            except Exception:  # noqa: BLE001  as in every handler: a line that cannot be written must not end a request
+                handler.handleError(self._log.makeRecord(self._log.name, logging.INFO, "", 0, text, (), None))
 
     def now(self) -> str:
         """gunicorn's time of the line, which changes once a second."""
@@ -127,10 +127,10 @@ class AccessLines:
 
 def _append(stream: TextIOWrapper, text: str) -> None:
     """Write to a file that nobody else writes to through this stream, so nothing waits in its buffer."""
-    data = text.encode(stream.encoding, stream.errors or "strict")
-    fd = stream.fileno()
-    while data:
-        data = data[os.write(fd, data) :]
+    data, fd = text.encode(stream.encoding, stream.errors or "strict"), stream.fileno()
+    written = os.write(fd, data)
+    while written < len(data):  # the disk is full, or a signal came
+        written += os.write(fd, data[written:])
 
 
 def _adds_fields_only(filters: list[Any]) -> bool:
@@ -219,10 +219,42 @@ def _atom(name: str) -> Atom:
     return _ATOMS.get(name, _ATOMS["l"])  # what is unknown is "-"
 
 
-def _taken_apart(text: str) -> tuple[str, list[Atom]]:
-    """Return the format with places instead of names, and what belongs there. Raises ValueError if it has more than
-    conversions with names."""
+def _line_of(text: str) -> Line:
+    """What makes the lines of this format. Raises ValueError if it has more than conversions with names."""
     atoms = [_atom(found["name"]) for found in _CONVERSION.finditer(text) if found["name"] is not None]
     if "%" in _CONVERSION.sub("", text):
         raise ValueError(f"a conversion without a name, or with a width of its own: {text!r}")
-    return _CONVERSION.sub(lambda found: found[0] if found["name"] is None else "%" + found["rest"], text), atoms
+    places = _CONVERSION.sub(lambda found: found[0] if found["name"] is None else "%" + found["rest"], text)
+
+    def line(lines: Any, resp: Any, req: Any, environ: Any, took: timedelta) -> str:
+        return places % tuple([atom(lines, resp, req, environ, took) for atom in atoms])
+
+    return _usual_line(line) if text == _USUAL_FORMAT else line
+
+
+_USUAL_FORMAT: str = gunicorn_config.AccessLogFormat.default
+_USUAL_PLACES = '%s - %s %s "%s %s %s" %s %s "%s" "%s"'
+_USUAL_QUOTES = _USUAL_PLACES.count('"')
+
+
+def _usual_line(line: Line) -> Line:
+    """`line`, which makes gunicorn's usual format, without a call for each atom."""
+
+    def usual(lines: Any, resp: Any, req: Any, environ: Any, took: timedelta) -> str:
+        get, sent = environ.get, resp.sent
+        text = _USUAL_PLACES % (
+            get("REMOTE_ADDR", "-"),
+            lines.user(environ) if "HTTP_AUTHORIZATION" in environ else "-",
+            lines.now(),
+            environ["REQUEST_METHOD"],
+            environ["RAW_URI"],
+            environ["SERVER_PROTOCOL"],
+            resp.status.split(None, 1)[0],
+            "-" if sent is None else sent,
+            get("HTTP_REFERER", "-"),
+            get("HTTP_USER_AGENT", "-"),
+        )
+        # A quote that the client has sent is escaped; there are few.
+        return text if text.count('"') == _USUAL_QUOTES else line(lines, resp, req, environ, took)
+
+    return usual
