@@ -183,6 +183,38 @@ def test_one_that_is_killed_while_it_boots(gunicorn: Gunicorn) -> None:
     assert gunicorn.stop() == 0
 
 
+HALT = """
+import sys
+import time
+from pathlib import Path
+
+def post_fork(server, worker):
+    if Path("halt").exists():
+        print("forked", worker.pid, file=sys.stderr, flush=True)
+        while Path("halt").exists():
+            time.sleep(0.01)
+"""
+
+
+def test_one_that_is_killed_right_after_its_fork(gunicorn: Gunicorn) -> None:
+    """It was announced, and is not on the scoreboard yet: the arbiter, which hears of its end, says that it is gone."""
+    (gunicorn.program.folder / "gunicorn.conf.py").write_text(HALT)
+    gunicorn.start()
+    (first,) = gunicorn.workers()
+    halt = gunicorn.program.folder / "halt"
+    halt.touch()
+    with gunicorn.traffic(keep_alive=4, idle=2) as traffic:
+        gunicorn.program.send(signal.SIGHUP, gunicorn.pid)
+        found = gunicorn.program.wait_for(r"forked (\d+)")
+        gunicorn.program.wait_for(rf"Worker is to leave \(pid: {first}\)")
+        gunicorn.program.send(signal.SIGKILL, int(found[1]))
+        halt.unlink()
+        gunicorn.wait_serving(1, without=(first,))
+        traffic.restarted()
+    assert_nobody_noticed(traffic.result())
+    assert gunicorn.stop() == 0
+
+
 def test_a_broken_deploy_ends_gunicorn(gunicorn: Gunicorn) -> None:
     """That is gunicorn's way; but nothing hangs: what runs is finished."""
     gunicorn.start(workers=2)

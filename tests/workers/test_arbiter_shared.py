@@ -39,6 +39,18 @@ def test_one_that_was_told_to_leave_is_not_awaited() -> None:
     assert not boot_board.any_stop_requested(after=2)
 
 
+def test_one_that_has_ended_is_not_awaited() -> None:
+    """Killed before it could show itself; what another one was told stays known."""
+    boot_board = BootBoard()
+    boot_board.announce(1)
+    boot_board.announce(2)
+    boot_board.stop_requested(2)
+    boot_board.ended(1)
+    boot_board.ended(2)
+    assert not boot_board.awaited()
+    assert boot_board.any_stop_requested(after=1)
+
+
 def test_thousands_of_workers_ago() -> None:
     """max_requests makes many of them; only the youngest are remembered."""
     boot_board = BootBoard()

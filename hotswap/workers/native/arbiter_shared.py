@@ -24,7 +24,7 @@ _KNOWN: Final = 1024
 class BootStatus(enum.IntEnum):
     """How far a worker is; one byte of shared memory."""
 
-    SHOWN = 0  # the worker stands on the scoreboard, or there never was such a worker
+    SHOWN = 0  # the worker stands on the scoreboard, has ended, or there never was such a worker
     AWAITED = 1  # the arbiter is about to fork it, or has just forked it
     STOP_REQUESTED = 2  # it was told to leave before it served
 
@@ -52,6 +52,11 @@ class BootBoard:
     def stop_requested(self, age: int) -> None:
         """In that worker: it was told to leave before it served."""
         self._memory[self._place(age)] = BootStatus.STOP_REQUESTED
+
+    def ended(self, age: int) -> None:
+        """In the arbiter: that worker has ended. One that never came to the scoreboard is not awaited any more."""
+        if self._memory[self._place(age)] == BootStatus.AWAITED:
+            self._memory[self._place(age)] = BootStatus.SHOWN
 
     def awaited(self, after: int = 0) -> bool:
         """Whether a worker younger than `after` was announced and does not stand on the scoreboard yet."""

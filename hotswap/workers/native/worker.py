@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -81,6 +81,18 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         if self._arbiter_shared is not None:
             # Here, before the fork: right after it gunicorn may tell older workers to leave.
             self._arbiter_shared.boot_board.announce(self.age)
+            self.tmp.close = self._after_closing(self.tmp.close)
+
+    def _after_closing(self, close: Callable[[], object]) -> Callable[[], None]:
+        """What the arbiter calls first when this worker has ended (`Arbiter.reap_workers`), also one that was killed
+        right after its fork; and what each younger worker calls, which is no arbiter."""
+
+        def closed() -> None:
+            close()
+            if (shared := arbiter_shared.here()) is not None:
+                shared.boot_board.ended(self.age)
+
+        return closed
 
     @property
     def nr(self) -> int:
