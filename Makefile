@@ -1,7 +1,8 @@
 # make demo    the example application, restarted five times under traffic
 # make test    lint, types and the whole suite, two tests at a time: most of them wait; make pytest ARGS="-n 0 -x tests/engine"
 # make quick   lint, types, and the tests that start no server: under a minute
-# make pure    the engine's tests again, on Python alone, as where there is no compiler; a part of test and check
+# make pure    the engine's tests again, and of restarts those of races and load, on Python alone, as where there is no
+#              compiler; a part of test and check
 # make coverage  how much of hotswap the tests reach that start no server; of what is pure, it must be each branch
 # make test-all  the suite on every Python from 3.10 to 3.14 that is found here
 # make check   what .ci/run runs: everything that must be true of a commit
@@ -21,6 +22,8 @@ PYTHON ?= python3
 COMPARING := tests/engine/test_both_lanes.py tests/engine/http1/test_both_parsers.py tests/engine/test_lane_memory.py
 # Of ASGI only heads are read in C, and other tests compare both ways to read them: the corpus is enough on Python alone.
 BEYOND_HEADS := $(filter-out %/test_asgi_corpus.py,$(wildcard tests/engine/asgi/test_*.py))
+# Of restarts, what depends most on who owns a connection when.
+RACES := $(addprefix tests/restart/test_,races.py load.py lost_successor.py)
 FUZZ_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
@@ -73,7 +76,7 @@ pytest: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 pure: $(VENV)/test.stamp
-	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine $(addprefix --ignore ,$(COMPARING) $(BEYOND_HEADS)) $(ARGS)
+	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine $(RACES) $(addprefix --ignore ,$(COMPARING) $(BEYOND_HEADS)) $(ARGS)
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks $(BENCH)
