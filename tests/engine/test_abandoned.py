@@ -99,6 +99,29 @@ def test_what_does_not_wait_is_not_asked_about(serve: Serve) -> None:
     assert client.read().body == b"/asked"
 
 
+@pytest.mark.parametrize("act", ["close", "detach"])
+def test_one_whose_socket_the_application_has_closed(serve: Serve, act: str) -> None:
+    """An application that kept it from an earlier request: no thread ends over that."""
+    gate, kept = Gate(), []
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        kept.append(environ["gunicorn.socket"])
+        return gate(environ, start_response)
+
+    server = serve(app, settings={"threads": 1})
+    client, stuck = server.connect(), server.connect()
+    client.get("/first")
+    stuck.send(request("/wait"))
+    gate.wait_entered()
+    client.send(request("/second"))
+    eventually(lambda: server.engine.counters.queued == 1)
+    getattr(kept[0], act)()
+    gate.open()
+    assert stuck.read().body == b"/wait"
+    eventually(lambda: server.engine.counters.abandoned == 1)
+    assert server.get("/others").body == b"/others"
+
+
 def test_an_upload_gives_its_place_back(serve: Serve) -> None:
     """One that waits and is not carried out does not keep another from reading its body."""
     busy = Busy(serve)

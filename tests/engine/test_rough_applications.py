@@ -70,12 +70,23 @@ def test_a_socket_closed_behind_its_answer_ends_its_connection(serve: Serve) -> 
     server.wait_idle()
 
 
-def test_a_client_that_gets_the_number_of_a_closed_socket_is_served(serve: Serve) -> None:
+def close_number(sock: socket.socket) -> None:
+    """As what has only the number does it: the socket itself does not know."""
+    os.close(sock.fileno())
+
+
+WAYS_TO_CLOSE = [socket.socket.close, close_number]
+
+
+@pytest.mark.parametrize("close", WAYS_TO_CLOSE)
+def test_a_client_that_gets_the_number_of_a_closed_socket_is_served(
+    serve: Serve, close: Callable[[socket.socket], None]
+) -> None:
     """Also when the call that has closed it ends only then."""
     closed, go_on = threading.Event(), threading.Event()
 
     def act(sock: socket.socket) -> None:
-        sock.close()
+        close(sock)
         closed.set()
         assert go_on.wait(DEADLINE)
 
@@ -97,7 +108,8 @@ def test_a_client_that_gets_the_number_of_a_closed_socket_is_served(serve: Serve
     assert second.get("/again").body == b"/again"
 
 
-def test_a_socket_closed_long_after_its_call_is_forgotten(serve: Serve) -> None:
+@pytest.mark.parametrize("close", WAYS_TO_CLOSE)
+def test_a_socket_closed_long_after_its_call_is_forgotten(serve: Serve, close: Callable[[socket.socket], None]) -> None:
     """At the latest when another client gets its number."""
     kept: list[socket.socket] = []
 
@@ -112,7 +124,7 @@ def test_a_socket_closed_long_after_its_call_is_forgotten(serve: Serve) -> None:
     second = server.connect()
     fd = kept[0].fileno()
     eventually(lambda: fd in [conn.fd for conn in server.connections if conn.owned])
-    kept[0].close()
+    close(kept[0])
     with next_to_be_used(fd):
         server.engine.open()
         assert second.get("/second").body == b"/second"

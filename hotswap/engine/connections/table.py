@@ -102,15 +102,25 @@ class ConnectionTable:
         False: the application has closed the socket, or stop() the epoll.
         """
         with self.state.lock:
-            self.parked.pop(conn.fd, None)
+            parked = self.parked.pop(conn.fd, None)
             try:
                 self._poll(conn, events)
             except (OSError, ValueError):
                 return False
-            before, self.owned[conn.fd] = self.owned.get(conn.fd), conn
+            before = self.owned.get(conn.fd)
+            for other in (parked, before):
+                if other is not None and other is not conn and other.sock.fileno() == conn.fd:
+                    self._lose_number(other)
+            self.owned[conn.fd] = conn
         if before is not None and before is not conn:
             self.forget(before)  # its application closed it after the call, else this number could not be ours
         return True
+
+    def _lose_number(self, other: Connection) -> None:
+        """An application has closed its descriptor by the number, which is another connection's now: the socket must
+        neither write to that nor close it."""
+        if isinstance(other.sock, socket.socket):
+            other.sock.detach()
 
     # whether it is polled
 

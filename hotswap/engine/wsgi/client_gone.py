@@ -19,7 +19,10 @@ def client_has_gone(conn: Connection) -> bool:
     nginx does (499) and HAProxy (abortonclose): nearly always that is true, and a server whose requests wait has better
     things to do. On a unix socket the two look different.
     """
+    fd = conn.sock.fileno()
+    if fd < 0:  # the application, which had the socket from an earlier request, has closed or detached it
+        return True
     poll = select.poll()
-    poll.register(conn.sock.fileno(), select.POLLRDHUP)
+    poll.register(fd, select.POLLRDHUP)
     over_tcp = conn.peer.__class__ is tuple
     return any(mask & _BROKEN or over_tcp for _, mask in poll.poll(0))
