@@ -30,6 +30,11 @@ PyObject *left_to_python(Answer *answer)
         }
         Py_DECREF(done);
     }
+    if (!answer->conn && !answer->response) { /* the request has ended while Python ran in here */
+        Py_DECREF(response);
+        PyErr_SetString(PyExc_AttributeError, "the request is over");
+        return NULL;
+    }
     if (answer->response) { /* another thread has spoken through `write` while Python ran in here: there is one only */
         Py_DECREF(response);
         return answer->response;

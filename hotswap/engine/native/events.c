@@ -1,4 +1,4 @@
-/* The events of one look at epoll, on the leading thread: the twin of EventLoop._handle. */
+/* The events of one look at epoll, on the leading thread: the twin of EventLoop._serve_each. */
 #include "lane.h"
 
 /* The owner of this descriptor's connection is the calling thread now, as after `owned.pop`: 1, 0 if there is none, -1. */
@@ -47,8 +47,11 @@ static int serve_events(Lane *lane, PyObject *events, PyObject *token)
     int leading = 1;
     for (i = 0; leading == 1 && i < PyList_GET_SIZE(events); i++) {
         PyObject *event = PyList_GET_ITEM(events, i);
-        if (PyTuple_CheckExact(event) && PyTuple_GET_SIZE(event) == 2)
-            leading = serve_event(lane, PyTuple_GET_ITEM(event, 0), PyTuple_GET_ITEM(event, 1), token);
+        if (!PyTuple_CheckExact(event) || PyTuple_GET_SIZE(event) != 2) {
+            PyErr_SetString(PyExc_TypeError, "an event is a descriptor and a mask");
+            return -1;
+        }
+        leading = serve_event(lane, PyTuple_GET_ITEM(event, 0), PyTuple_GET_ITEM(event, 1), token);
     }
     return leading;
 }

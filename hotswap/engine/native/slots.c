@@ -8,7 +8,8 @@
 int find_slot(PyTypeObject *kind, const char *name, Py_ssize_t *place)
 {
     PyObject *found = PyObject_GetAttrString((PyObject *)kind, name);
-    int good = found && Py_IS_TYPE(found, &PyMemberDescr_Type) && ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX;
+    int good = found && Py_IS_TYPE(found, &PyMemberDescr_Type) && PyType_IsSubtype(kind, PyDescr_TYPE(found)) &&
+               ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX;
     if (good)
         *place = ((PyMemberDescrObject *)found)->d_member->offset;
     else

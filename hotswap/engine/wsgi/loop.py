@@ -162,4 +162,6 @@ class EventLoop:
             raise error
         except BaseException:  # noqa: BLE001  what is logged is the exception that is handled
             self._table.close_after_fault(conn)
+        finally:
+            del error  # a circle of exception, traceback and this frame would keep the connection
         return leading
