@@ -201,6 +201,17 @@ def test_paths_that_clients_invent_are_forgotten() -> None:
     assert "/item/4999" in routes.paths
 
 
+def test_two_calls_that_block_are_enough_for_a_close_look() -> None:
+    """One is not, and neither are two with many requests between them."""
+    routes = BlockingRoutes()
+    routes.note("/a", True, 1)
+    assert not routes.often_block(monotonic())
+    routes.note("/b", True, 3)
+    assert routes.often_block(monotonic())
+    routes.note("/a", True, 1000)
+    assert not routes.often_block(monotonic())
+
+
 def test_the_leader_waits_for_a_thread_that_releases_a_connection(serve: Serve) -> None:
     """The thread has registered it and not said so yet: an event meanwhile must not keep the leader polling.
 

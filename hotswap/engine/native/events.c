@@ -33,9 +33,9 @@ static int serve_event(Lane *lane, PyObject *fd, PyObject *mask, PyObject *token
     if (!acquired)
         return truth_of(PyObject_CallFunctionObjArgs(lane->other_event, fd, mask, NULL));
     leading = acquired < 0 ? -1 : is_idle(lane, conn) ? serve_turn(lane, conn, token) : NOT_PLAIN;
-    if (leading == NOT_PLAIN)
+    if (leading == NOT_PLAIN) /* which ends what goes wrong in it by itself */
         leading = truth_of(PyObject_CallFunctionObjArgs(lane->go_on, conn, mask, token, NULL));
-    if (leading < 0 && conn)
+    else if (leading < 0 && conn)
         leading = after_fault(lane, conn, token);
     Py_XDECREF(conn);
     return leading;

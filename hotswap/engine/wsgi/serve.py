@@ -42,10 +42,8 @@ class RequestServer:
         keepers: LeadKeepers,
     ) -> None:
         self.table, self.call, self.keepers = table, call, keepers
-        self._table = table
         self._state = table.state
         self._read = reader.read
-        self._call = call
         self._run = call.run
         self._writer = writer
         self._keep = writer.keep
@@ -126,7 +124,7 @@ class RequestServer:
     def give_lead_away(self, conn: Connection) -> bool:
         """Before a call that blocks as a rule, which the calling thread makes then. False: there is no thread that
         could lead; this one does, and the request is handed to the first that is free."""
-        self._table.park(conn)  # before there is another leader to see its events
+        self.table.park(conn)  # before there is another leader to see its events
         if not self._pool.pass_on():
             self._pool.hand(conn)
             return False
@@ -138,16 +136,16 @@ class RequestServer:
         try:
             self._serve_here(conn)
         except BaseException:  # noqa: BLE001  a fault of ours, or of a logger: it costs this connection, not the thread
-            self._table.close_after_fault(conn)
+            self.table.close_after_fault(conn)
 
     def _serve_here(self, conn: Connection) -> None:
         request = conn.request
         if request is None:
-            self._table.close(conn)
+            self.table.close(conn)
             return
         self._state.counters.requests += 1
         try:
-            outcome = self._call.converse(conn, request) if request.upgrade else self._run(conn, request)
+            outcome = self.call.converse(conn, request) if request.upgrade else self._run(conn, request)
         finally:
             if request.upload:
                 self._pool.upload_done()
