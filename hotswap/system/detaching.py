@@ -29,17 +29,22 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 class Detached:
     """The daemon's side: it boots, and the command still waits. On the main thread."""
 
-    def __init__(self, ready_fd: int, terminal: _Terminal) -> None:
+    def __init__(self, leader: int, ready_fd: int, terminal: _Terminal) -> None:
+        self._leader = leader
         self._ready_fd = ready_fd
         self._terminal = terminal
         # Forked children outlive the start: neither the terminal nor the command may wait for them.
         os.register_at_fork(after_in_child=self._let_go)
 
     def ready(self) -> bool:
-        """Say that the server serves: the command ends with status 0. False if it was killed meanwhile, and no daemon
-        is wanted."""
+        """Say that the server serves: the command ends with status 0. False if it or the leader was killed meanwhile,
+        and no daemon is wanted."""
         # First: the leader ends as soon as it has read the message.
         outlive_parent()
+        if os.getppid() != self._leader:
+            # The signal of its end is here, or about to be: nobody may be told that this process serves.
+            self._let_go()
+            return False
         try:
             os.write(self._ready_fd, b"ready")
         except BrokenPipeError:
@@ -70,7 +75,7 @@ def detach(*, keep_streams: bool) -> Detached:
     with blocked(_STOPPING):
         leader = os.fork()
         if leader == 0:
-            _lead(command, read, write)
+            parent = _lead(command, read, write)
             os.close(read)
             terminal = _Terminal(keep_streams)
         else:
@@ -79,7 +84,7 @@ def detach(*, keep_streams: bool) -> Detached:
         os.close(write)
         os._exit(_wait(leader, read, interrupts))
     os.umask(0o022)
-    return Detached(write, terminal)
+    return Detached(parent, write, terminal)
 
 
 # the command
@@ -124,8 +129,9 @@ def _has(read: int) -> bool:
 # the leader of the session
 
 
-def _lead(command: int, read: int, write: int) -> None:
-    """Make the session and the daemon; returns in the daemon only. In the leader, signals are blocked."""
+def _lead(command: int, read: int, write: int) -> int:
+    """Make the session and the daemon; returns in the daemon only, the leader's pid. In the leader, signals are
+    blocked."""
     end_with_parent(signal.SIGTERM, command)
     os.setsid()
     leader = os.getpid()
@@ -136,7 +142,7 @@ def _lead(command: int, read: int, write: int) -> None:
         os._exit(1)
     if daemon == 0:
         end_with_parent(signal.SIGTERM, leader)
-        return
+        return leader
     status = 1
     try:
         os.close(write)

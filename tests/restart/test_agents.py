@@ -28,6 +28,7 @@ def assert_restarts(program: Program) -> None:
     """It serves, and so does the next generation."""
     assert program.get("/").headers["x-generation"] == "1"
     program.restart()
+    program.settle()  # a worker of generation 1 may not have heard yet that it retires
     assert program.get("/").headers["x-generation"] == "2"
 
 

@@ -12,15 +12,21 @@ from tests.harness import APPS, ROOT
 from tests.live import starts_processes
 
 
-def outcomes(role: str, number: signal.Signals) -> list[tuple[int, bool]]:
-    """The command's status and whether a daemon served, for every line at which that process got that signal."""
-    done = subprocess.run(
-        [sys.executable, str(APPS / "detaches.py"), role, str(int(number))],
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Runs one of the programs that become daemons."""
+    name, *arguments = words
+    return subprocess.run(
+        [sys.executable, str(APPS / name), *arguments],
         capture_output=True,
         text=True,
         timeout=50,
         env={"PYTHONPATH": str(ROOT)},
     )
+
+
+def outcomes(role: str, number: signal.Signals) -> list[tuple[int, bool]]:
+    """The command's status and whether a daemon served, for every line at which that process got that signal."""
+    done = run("detaches.py", role, str(int(number)))
     found = [line.split() for line in done.stdout.splitlines()]
     assert len(found) > 50, done.stderr
     return [(int(status), served == "True") for status, served in found]
@@ -56,3 +62,10 @@ def test_the_daemon_is_ended(number: signal.Signals, failed: int) -> None:
     assert set(found) == {(failed, False), (0, False), (0, True)}
     statuses = [status for status, _ in found]
     assert statuses == sorted(statuses, reverse=True), "first the failures, then what came too late"
+
+
+@starts_processes
+def test_the_leader_is_killed_and_the_command_looks_late() -> None:
+    """What the daemon has to say when it knows of the leader's end makes no success of the failure."""
+    done = run("detaches_late.py")
+    assert done.stdout == "137 False\n", done.stderr
