@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import socket
 import ssl
@@ -15,7 +16,9 @@ import pytest
 from tests.certificates import NEEDS_OPENSSL, Certificate
 from tests.engine.apps import Environ, Gate, Seen, Start, echo, hello, streaming
 from tests.engine.engine_server import DEADLINE, Serve, request
-from tests.engine.tls_clients import connect, hello_of, tls_of
+from tests.engine.test_rough_applications import Last, close_number, next_to_be_used
+from tests.engine.tls_clients import connect, hello_of, shake_hands, tls_of
+from tests.eventually import eventually
 
 pytestmark = NEEDS_OPENSSL
 
@@ -297,3 +300,41 @@ def test_under_load(serve_tls: Serve, certificate: Certificate) -> None:
     for thread in threads:
         thread.join(DEADLINE * 2)
     assert not failures
+
+
+@pytest.mark.parametrize("when", ["behind its answer", "later"])
+def test_a_number_that_an_application_has_closed(serve_tls: Serve, certificate: Certificate, when: str) -> None:
+    """The client that gets it next is served: nothing is written there, nor is it closed, for the one before."""
+    kept: list[socket.socket] = []
+
+    def act(sock: socket.socket) -> None:
+        if when == "behind its answer":
+            close_number(sock)
+        kept.append(sock)
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/last":
+            return hello(environ, start_response)
+        start_response("200 OK", [("Content-Length", "1")])
+        return Last(environ, act)
+
+    server = serve_tls(app)
+    first = connect(server, certificate)
+    first.get("/first")
+    (fd,) = eventually(lambda: [conn.fd for conn in server.connections if conn.owned])
+    server.engine.pause()
+    second = server.connect()
+    first.send(request("/last"))
+    assert first.read().body == b"x"
+    eventually(lambda: kept and server.connections[0].owned)
+    if when == "later":
+        close_number(kept[0])
+    kept.clear()
+    context = certificate.client()  # here: it opens files
+    with next_to_be_used(fd):
+        server.engine.open()
+        second = shake_hands(second.sock, certificate, context)
+        assert second.get("/second").body == b"/second"
+    eventually(lambda: len(server.connections) == 1)
+    gc.collect()
+    assert second.get("/again").body == b"/again"

@@ -17,15 +17,20 @@ def connect(
     """A client behind a handshake; with `ragged` false an end without close_notify is an ssl.SSLEOFError."""
     plain = socket.create_connection(server.address, DEADLINE)
     try:
-        sock = (context or certificate.client()).wrap_socket(
-            plain, server_hostname="localhost", suppress_ragged_eofs=ragged
-        )
+        client = shake_hands(plain, certificate, context, ragged=ragged)
     except BaseException:
         plain.close()
         raise
-    client = Client(sock)
     server._clients.append(client)
     return client
+
+
+def shake_hands(
+    plain: socket.socket, certificate: Certificate, context: ssl.SSLContext | None = None, *, ragged: bool = True
+) -> Client:
+    """The client that takes over the connected socket `plain`, behind a handshake."""
+    context = context or certificate.client()
+    return Client(context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=ragged))
 
 
 def tls_of(client: Client) -> ssl.SSLSocket:

@@ -110,17 +110,12 @@ class ConnectionTable:
             before = self.owned.get(conn.fd)
             for other in (parked, before):
                 if other is not None and other is not conn and other.sock.fileno() == conn.fd:
-                    self._lose_number(other)
+                    # An application has closed it by the number: its socket must neither write to ours nor close it.
+                    other.sock.detach()
             self.owned[conn.fd] = conn
         if before is not None and before is not conn:
             self.forget(before)  # its application closed it after the call, else this number could not be ours
         return True
-
-    def _lose_number(self, other: Connection) -> None:
-        """An application has closed its descriptor by the number, which is another connection's now: the socket must
-        neither write to that nor close it."""
-        if isinstance(other.sock, socket.socket):
-            other.sock.detach()
 
     # whether it is polled
 
@@ -221,7 +216,9 @@ class ConnectionTable:
             self.close(conn)
 
     def forget(self, conn: Connection) -> None:
-        """It is not the engine's any more: closed, or with another process."""
+        """It is not the engine's any more: closed, or with another process. Safe to call twice."""
+        if conn not in self.state.live:
+            return
         was_in_request, conn.request, conn.work = conn.request is not None, None, None
         state = self.state
         state.live.discard(conn)

@@ -75,6 +75,11 @@ class TlsSocket:
     def close(self) -> None:
         self.ssl_socket.close()
 
+    def detach(self) -> None:
+        """Forget the number, and leave it open: it is another connection's."""
+        self.ssl_socket.detach()
+        self.ssl_socket.close()  # OpenSSL has the number as well, and would go on reading and writing there
+
     def fileno(self) -> int:
         return self.ssl_socket.fileno()
 
