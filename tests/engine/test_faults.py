@@ -3,15 +3,18 @@ none is left without an owner."""
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from hotswap.engine import Moved
 from tests.engine.apps import Environ, Start, hello
 from tests.engine.engine_server import Client, EngineServer, Serve, request
+from tests.engine.hooked_epoll import nothing
 from tests.engine.test_leaving import Successor
 from tests.eventually import eventually
 
@@ -137,3 +140,59 @@ def test_a_listener_that_is_closed_does_not_keep_the_others_from_leaving(serve: 
     assert [client.get("/on").body for client in clients] == [b"/on"] * 2
     server.wait_idle()
     server.listener.detach()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """What is in a circle of references stays meanwhile."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_fault_of_the_engine_costs_one_connection(serve: Serve, uncollected: None) -> None:
+    """It is told once, and nothing of the connection is kept."""
+    sockets: list[weakref.ref[socket.socket]] = []
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        sockets.append(weakref.ref(environ["gunicorn.socket"]))
+        return hello(environ, start_response)
+
+    def fail(act: str, fd: int) -> None:
+        if act == "unregister":
+            server.epoll.before = nothing
+            raise LookupError("a fault")
+
+    server = serve(app, body_buffer=10)
+    server.expected_exceptions = 1
+    client, other = clients_of(server, 2)
+    server.epoll.before = fail
+    client.send(request("/", "Content-Length: 11", method="POST"))
+    assert client.closed()
+    assert other.get("/next").body == b"/next"
+    eventually(lambda: [ref() for ref in sockets].count(None) == 1)
+    assert len([text for _, text in server.log.records if "a fault" in text]) == 1
+
+
+def test_nothing_is_kept_of_a_call_that_failed(serve: Serve, uncollected: None) -> None:
+    """Neither the exception nor what its frames know."""
+
+    class Failure(Exception):
+        pass
+
+    failures: list[weakref.ref[Failure]] = []
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        failure = Failure()
+        failures.append(weakref.ref(failure))
+        try:
+            raise failure
+        finally:
+            del failure
+
+    server = serve(app)
+    server.expected_exceptions = 3
+    for path in ("/", "/", "/again"):
+        assert server.get(path).status == 500
+    eventually(lambda: [ref() for ref in failures] == [None] * 3)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hotswap.engine.connections.connection import Connection
 from hotswap.engine.native import choice
 from hotswap.engine.wsgi import plain_turn
 from tests.engine.apps import Environ, Start, hello
@@ -90,11 +91,18 @@ def test_an_engine_that_has_no_use_for_it(serve: Serve) -> None:
     assert server.engine.debug_view().lane == "Python"
 
 
+class Borrowing:
+    """Has the place of a socket in another class's objects."""
+
+    sock = vars(Connection)["sock"]
+
+
 @pytest.mark.parametrize(
     ("part", "value", "why"),
     [
         ("token_kind", object, "object needs a slot _running"),
         ("connection_kind", socket.socket, "socket needs a slot sock"),
+        ("connection_kind", Borrowing, "Borrowing needs a slot sock"),
         ("owned", [], "a lane needs two dicts of connections, a list of idle threads, and classes"),
     ],
 )

@@ -92,6 +92,52 @@ def test_threads_are_started_when_needed(serve: Serve) -> None:
     assert client.read().status == 200
 
 
+def start_none(_thread: threading.Thread) -> None:
+    """threading.Thread.start at the limit of threads."""
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"x" * 1001])
+def test_the_only_thread_serves_what_waits_for_another(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """The system gives no second thread: a path that blocks and a body that is long get their answers all the same,
+    and so do the others.
+    """
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/quick":
+            return hello(environ, start_response)
+        select.select([], [], [], 0.002)
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    server = serve(app, body_buffer=1000)
+    monkeypatch.setattr(threading.Thread, "start", start_none)
+    client, quick = server.connect(), server.connect()
+    for _ in range(60):
+        client.send(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert client.read().body == body
+        assert quick.get("/quick").body == b"/quick"
+    assert server.engine.debug_view().threads == 1
+    assert any("cannot start thread 2" in text for text in server.log.said("error"))
+
+
+def test_no_memory_for_a_thread(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request waits as where the system gives none, and is not closed under the thread that serves it."""
+
+    def no_memory(_thread: threading.Thread) -> None:
+        raise MemoryError
+
+    server = serve(hello, body_buffer=10)
+    monkeypatch.setattr(threading.Thread, "start", no_memory)
+    client = server.connect()
+    client.send(request("/slow", "Content-Length: 11", method="POST", body=b"hello again"))
+    assert client.read().status == 200
+    assert any("cannot start thread 2" in text for text in server.log.said("error"))
+    assert client.get("/next").body == b"/next"
+
+
 def test_a_route_that_blocks_gives_the_lead_away_first(serve: Serve) -> None:
     """After some calls the path is known; then the lead is not stolen but given."""
     server = serve(blocking)
@@ -115,16 +161,13 @@ def test_a_body_is_not_lost_when_the_lead_cannot_be_given_away(serve: Serve, mon
         start_response("200 OK", [])
         return [environ["wsgi.input"].read()]
 
-    def fail(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     server = serve(app)
     client, stuck = server.connect(), []
     post = b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello"
     while server.engine.counters.given_away < 5:
         client.send(post)
         assert client.read().body == b"hello"
-    monkeypatch.setattr(threading.Thread, "start", fail)
+    monkeypatch.setattr(threading.Thread, "start", start_none)
     steals = server.engine.counters.steals
     for _ in range(server.engine.debug_view().threads - 1):  # all but the one that leads
         stuck.append(server.connect())
@@ -136,6 +179,26 @@ def test_a_body_is_not_lost_when_the_lead_cannot_be_given_away(serve: Serve, mon
     gate.open()
     assert [client.read().body for _ in range(2)] == [b"hello", b"again"]
     assert [each.read().status for each in stuck] == [200] * len(stuck)
+
+
+def test_a_call_that_computes_and_then_waits_loses_the_lead(serve: Serve) -> None:
+    """As soon as it waits, although it had the CPU a moment ago."""
+
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        until = thread_time() + 0.0003
+        while thread_time() < until:
+            pass
+        select.select([], [], [], 0.003)
+        return hello(environ, start_response)
+
+    server = serve(app)
+    client = server.connect()
+
+    def was_taken() -> bool:
+        client.get("/path")
+        return server.engine.counters.steals > 0
+
+    eventually(was_taken)
 
 
 def test_a_route_that_stops_blocking_keeps_the_lead_again(serve: Serve) -> None:

@@ -154,6 +154,8 @@ class ApplicationCall:
             outcome = self._count(self._refused(conn, response, refusal), response)
         except BaseException as failure:  # noqa: BLE001  as in run()
             outcome = self._count(self._failed(conn, request, response, failure), response)
+        finally:
+            del error  # a circle of exception, traceback and this frame would keep all of the request
         return self._over(request, response, outcome)
 
     def _over(self, request: WsgiRequest, response: Response, outcome: int) -> int:

@@ -126,7 +126,11 @@ class EventLoop:
         if not self._serve_events(events, token):
             return False
         # One by one: those that are left when the lead is lost must still be there for the next leader.
-        return not ready or all(self._serve_events([(ready.popleft(), 0)], token) for _ in range(len(ready)))
+        if ready and not all(self._serve_events([(ready.popleft(), 0)], token) for _ in range(len(ready))):
+            return False
+        if pool.jobs:
+            pool.serve_alone()
+        return True
 
     def _serve_each(self, events: list[tuple[int, int]], token: LeadToken) -> bool:
         """Serve these. False: the lead is lost. Its twin is events.c."""

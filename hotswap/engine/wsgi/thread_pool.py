@@ -150,6 +150,12 @@ class ThreadPool:
                 except IndexError:  # a thread took it
                     break
 
+    def serve_alone(self) -> None:
+        """Where the system gives no second thread, serve what waits for one: nothing else would."""
+        if self.count == 1:
+            self._drain_jobs()
+            self._state.now = monotonic()
+
     def _hand(self, conn: Connection) -> None:
         self.jobs.append(conn)
         parked = self._free_thread()
@@ -180,7 +186,7 @@ class ThreadPool:
                 return None
             try:
                 return self._new_thread()
-            except (RuntimeError, ImportError, OSError) as error:
+            except (RuntimeError, ImportError, OSError, MemoryError) as error:
                 self._cannot(error)
                 return None
 
@@ -249,10 +255,11 @@ class ThreadPool:
             except IndexError:
                 return
             # Only here: of those that no thread was free for.
-            if client_has_gone(job):
-                self._abandon(job)
-            else:
-                self._serve(job)
+            with self._table.owning(job):
+                if client_has_gone(job):
+                    self._abandon(job)
+                else:
+                    self._serve(job)
 
     def _abandon(self, conn: Connection) -> None:
         """A request that is not carried out."""
