@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,7 +37,7 @@ class RunningCall(Protocol):
     request: AsgiRequest
     task: asyncio.Task[None] | None
 
-    async def run(self) -> None: ...
+    def run(self) -> Coroutine[Any, Any, None]: ...
 
 
 class RoundWaiter(Protocol):

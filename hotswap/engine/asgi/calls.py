@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hotswap.engine.asgi.client_wire import NEVER
 from hotswap.engine.asgi.eager_task import EagerTasks
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from hotswap.engine.asgi.asgi_request import AsgiRequest
-    from hotswap.engine.asgi.call_context import CallContext
+    from hotswap.engine.asgi.call_context import CallContext, RunningCall
     from hotswap.engine.connections.connection import Connection
 
 #: Whether websockets can be served: by the library of that name.
@@ -55,11 +56,24 @@ class Calls:
         self.busy[conn.fd] = call
         self.running.add(call)
         if self.at_once:
-            call.task = self._eager.create(call.run())
+            self._make_task(call, self._eager.create)
             self._context.run_first_step(self._eager.begin)
         else:
-            call.task = state.loop.create_task(call.run())
+            self._make_task(call, state.loop.create_task)
             self.has_begun = True
+
+    def _make_task(self, call: RunningCall, make: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
+        """Have it run. Raises what the application's task factory raises: then it does not run, and its connection is
+        the caller's to close."""
+        work = call.run()
+        try:
+            task = make(work)
+        except BaseException:
+            work.close()
+            self.running.discard(call)
+            raise
+        if call in self.running:  # a factory's task may have come to its end already
+            call.task = task
 
     def _begin_upgrade(self, conn: Connection, request: AsgiRequest) -> bool:
         """The same for a websocket. False if it is none, or the library for it is missing: then it is a plain request,
@@ -82,7 +96,7 @@ class Calls:
         self.busy[conn.fd] = call
         if call.begin():
             self.running.add(call)
-            call.task = self._state.loop.create_task(call.run())
+            self._make_task(call, self._state.loop.create_task)
         return True
 
     def expect_end(self) -> None:

@@ -16,7 +16,8 @@ class EagerTasks:
     """Makes tasks for one loop. On the loop's thread, in no task.
 
     A task asks its loop's `call_soon` for its first step when it is made (asyncio and uvloop make the same tasks, and
-    have no other way). For that moment this stands in the place of `call_soon`, and keeps what is asked.
+    have no other way). For that moment this stands in the place of `call_soon`, and keeps what is asked. Where another
+    program's stands there, a debugger's perhaps, or the application has a task factory, the step comes by the loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -26,7 +27,7 @@ class EagerTasks:
     def create(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Return a task whose first step `begin` runs, in a copy of the caller's context."""
         loop = self._loop
-        if loop.get_task_factory() is not None:  # the application's, which may call what it likes
+        if "call_soon" in vars(loop) or loop.get_task_factory() is not None:
             made: asyncio.Task[T] = loop.create_task(work)
             return made
         loop.call_soon = self._keep

@@ -14,12 +14,13 @@ import contextvars
 import os
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from hotswap.engine.asgi.loop_factory import LoopFactory
 from hotswap.engine.asgi.task_stack import where_it_runs
-from hotswap.engine.forked_child import end_forked_child
+from hotswap.engine.forked_child import end_forked_child, end_returned_child
 
 if TYPE_CHECKING:
     from hotswap.engine.base import Logger
@@ -78,6 +79,7 @@ class LoopThread:
             self._thread = None
             self.loop.close()
             raise
+        _started.add(self)
 
     @property
     def is_here(self) -> bool:
@@ -182,6 +184,12 @@ class LoopThread:
         if not isinstance(error, Exception):
             raise error
 
+    def after_fork_in_child(self) -> None:
+        """The application has forked in the loop, perhaps. A child that waits there for something, and so goes on in
+        it, ends before the loop looks at what both processes poll."""
+        if threading.get_ident() == self.ident and not self.loop.is_closed():
+            self.loop.call_soon(end_returned_child, self._log)
+
     def _end_if_forked(self, error: BaseException) -> None:
         """A child that the application has forked in the loop must not come back to it, not even for the rest of this
         turn: uvloop would take its parent's wake-up out of the eventfd that both have, and the parent waits for ever.
@@ -250,6 +258,18 @@ class LoopThread:
         if isinstance(error, BaseException):
             lines += ["".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()]
         self._log.error("%s", "\n".join(lines))
+
+
+#: Those of this process.
+_started: weakref.WeakSet[LoopThread] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for thread in list(_started):
+        thread.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _shown(value: Any) -> str:

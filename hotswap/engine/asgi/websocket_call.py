@@ -314,6 +314,7 @@ class WebsocketCall(ClientWire):
         elif self._ping_at <= now:
             self._send_ping()
         elif self._pong_by <= now and self._reads:
+            self._pong_by = NEVER  # once: what is buffered may wait for longer, and the close frame behind it
             self._context.state.log.debug("%s: keepalive ping timeout", self.conn.peer)
             self._frames.fail(INTERNAL_ERROR, "keepalive ping timeout")
             self._end(INTERNAL_ERROR, "keepalive ping timeout")

@@ -122,6 +122,25 @@ def test_the_application_s_task_factory_is_asked(thread: LoopThread) -> None:
     assert names[:2] == ["work", "in the next round"]
 
 
+def test_a_loop_whose_calls_are_watched(thread: LoopThread) -> None:
+    """A debugger has put its own in the place of `call_soon`: it is asked, and stays there."""
+    asked: list[Any] = []
+    real = thread.loop.call_soon
+
+    def watched(callback: Any, *args: Any, **more: Any) -> Any:
+        asked.append(callback)
+        return real(callback, *args, **more)
+
+    async def work() -> str:
+        return "done"
+
+    vars(thread.loop)["call_soon"] = watched
+    task, _ = made_in(thread, work)
+    assert result_of(thread, task) == "done"
+    assert asked
+    assert vars(thread.loop).pop("call_soon") is watched
+
+
 def test_the_loop_is_as_it_was(thread: LoopThread) -> None:
     async def work() -> None:
         pass

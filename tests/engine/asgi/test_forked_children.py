@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -45,6 +46,26 @@ def test_a_child_that_comes_back_from_a_request_ends(serve: Serve) -> None:
             child = os.fork()
             if not child:
                 return
+            children.append(child)
+        await hello(scope, receive, send)
+
+    server = serve(app)
+    assert server.get("/fork").body == b"/fork"
+    ends(children[0], server)
+
+
+def test_a_child_that_waits_in_the_loop_ends(serve: Serve) -> None:
+    """For what its parent's loop was to tell it, perhaps: in that loop it would serve its parent's clients."""
+    children: list[int] = []
+    futures: list[asyncio.Future[None]] = []
+
+    @over_http
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/fork":
+            futures.append(asyncio.get_running_loop().create_future())
+            child = os.fork()
+            if not child:
+                await futures[0]
             children.append(child)
         await hello(scope, receive, send)
 

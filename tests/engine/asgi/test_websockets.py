@@ -296,6 +296,20 @@ def test_pings_are_answered_and_sent(serve: Serve) -> None:
         assert websocket.recv(DEADLINE) == "still there"
 
 
+def test_a_client_that_takes_nothing_is_given_up_once(serve: Serve) -> None:
+    """Also while what was sent to it waits still, and with it the close frame."""
+    server = serve(WebsocketApp(endless), asgi={"ws_ping_interval_s": 0.1, "ws_ping_timeout_s": 0.2})
+
+    def given_up(client: Client) -> int:
+        return server.log.said("debug").count(f"{client.sock.getsockname()}: keepalive ping timeout")
+
+    first = opened(server)
+    eventually(lambda: given_up(first))
+    second = opened(server)
+    eventually(lambda: given_up(second))
+    assert given_up(first) == 1
+
+
 def test_a_message_that_is_too_large(serve: Serve) -> None:
     """Is refused by its head."""
     with client(serve(WebsocketApp(echo), asgi={"ws_max_size": 1000})) as websocket:

@@ -1,0 +1,50 @@
+"""Task factories of the application that fail: a request costs its connection, and nothing of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.engine.asgi.asgi_apps import Receive, Scope, Send, hello, over_http
+from tests.engine.asgi.test_websockets import _ASKS
+from tests.engine.engine_server import Serve, request
+
+
+class FailsOnce:
+    """A task factory."""
+
+    def __init__(self) -> None:
+        self._has_failed = False
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asyncio.Task[Any]:
+        if not self._has_failed:
+            self._has_failed = True
+            work.close()
+            raise LookupError("no task")
+        return asyncio.Task(work, loop=loop, **more)
+
+
+@pytest.mark.parametrize("fields", [(), _ASKS], ids=["http", "websocket"])
+def test_one_that_fails(serve: Serve, fields: tuple[str, ...]) -> None:
+    """The engine is idle afterwards, and can be replaced."""
+
+    @over_http
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/set":
+            asyncio.get_running_loop().set_task_factory(FailsOnce())
+        if scope["type"] == "http":
+            await hello(scope, receive, send)
+
+    server = serve(app)
+    server.expected_exceptions = 1
+    client = server.connect()
+    assert client.get("/set").body == b"/set"
+    client.send(request("/fails", *fields))
+    assert client.closed()
+    other = server.connect()
+    assert other.get("/next").body == b"/next"
+    other.close()
+    server.wait_idle()
+    assert server.engine.in_flight() == []
