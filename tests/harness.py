@@ -203,7 +203,10 @@ class Program:
         self.send(SIGHUP)
 
     def restart(self, *, deadline: float = DEADLINE) -> int:
-        """Restarter, waits until the next generation serves and the one before has left, and gives its number."""
+        """Restarts, waits until the next generation serves and the one before has begun to leave, and gives its number.
+
+        Workers of the one before may answer until they have heard of it: `settle()`.
+        """
         following = self.serving_generation + 1
         self.hup()
         self.wait_generation(following, deadline=deadline)

@@ -13,7 +13,8 @@ the stall monitor, or this very thread when it is about to wait for its client. 
 the two gets the element. The leader that gets it goes on. Else the other thread parks the connection and wakes a
 sleeping thread, which leads with a new token; the old leader finishes its request, and then sleeps like any other. A
 path that blocks as a rule (`BlockingRoutes`) loses the lead before its call. The last free thread never runs a request:
-it only leads, so that there is always a thread that polls.
+it only leads, so that there is always a thread that polls. Where the system gives no second thread, it serves what
+waits for one, between two looks at epoll.
 
 **Ownership.** The loop owns the connections in `ConnectionTable.owned`, by descriptor; a thread that pops one from
 there has acquired it, and only the owner touches a connection. `dict.pop` is the lock: of a leader that has an event, a
