@@ -233,8 +233,7 @@ def _line_of(text: str) -> Line:
 
 
 _USUAL_FORMAT: str = gunicorn_config.AccessLogFormat.default
-_USUAL_PLACES = '%s - %s %s "%s %s %s" %s %s "%s" "%s"'
-_USUAL_QUOTES = _USUAL_PLACES.count('"')
+_USUAL_QUOTES = 6
 
 
 def _usual_line(line: Line) -> Line:
@@ -242,17 +241,12 @@ def _usual_line(line: Line) -> Line:
 
     def usual(lines: Any, resp: Any, req: Any, environ: Any, took: timedelta) -> str:
         get, sent = environ.get, resp.sent
-        text = _USUAL_PLACES % (
-            get("REMOTE_ADDR", "-"),
-            lines.user(environ) if "HTTP_AUTHORIZATION" in environ else "-",
-            lines.now(),
-            environ["REQUEST_METHOD"],
-            environ["RAW_URI"],
-            environ["SERVER_PROTOCOL"],
-            resp.status.split(None, 1)[0],
-            "-" if sent is None else sent,
-            get("HTTP_REFERER", "-"),
-            get("HTTP_USER_AGENT", "-"),
+        user = lines.user(environ) if "HTTP_AUTHORIZATION" in environ else "-"
+        text = (  # printf's way takes twice as long
+            f"{get('REMOTE_ADDR', '-')} - {user} {lines.now()}"
+            f' "{environ["REQUEST_METHOD"]} {environ["RAW_URI"]} {environ["SERVER_PROTOCOL"]}"'
+            f" {resp.status.split(None, 1)[0]} {'-' if sent is None else sent}"
+            f' "{get("HTTP_REFERER", "-")}" "{get("HTTP_USER_AGENT", "-")}"'
         )
         # A quote that the client has sent is escaped; there are few.
         return text if text.count('"') == _USUAL_QUOTES else line(lines, resp, req, environ, took)

@@ -90,6 +90,16 @@ def test_the_corpus(pair: LanePair, entry: Entry) -> None:
         pair.told([part for part in parts if part])
 
 
+def test_many_names_and_targets(pair: LanePair) -> None:
+    """The lane remembers some of what it has looked up: also where more was asked for than there are places for it."""
+    asked = [
+        request(f"/{'x' * (number % 300)}{number}", f"X-Name-{number}: {number}", f"X-{'n' * (number % 50)}: a")
+        for number in range(600)
+    ]
+    for each in asked * 2:
+        pair.told([each])
+
+
 @few
 @given(data=streams(), cuts=CUTS)
 def test_invented_requests(pair: LanePair, data: bytes, cuts: list[int]) -> None:

@@ -56,19 +56,6 @@ static PyObject *leave_call(Answer *answer, PyObject *name, PyObject *args, PyOb
     return result;
 }
 
-static PyObject *answer_start_response(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    Answer *answer = (Answer *)self;
-    if (!kwargs && PyTuple_GET_SIZE(args) == 2) {
-        int taken = take_plain(answer, PyTuple_GET_ITEM(args, 0), PyTuple_GET_ITEM(args, 1));
-        if (taken < 0)
-            return NULL;
-        if (taken)
-            return PyObject_GetAttr(self, str_write);
-    }
-    return leave_call(answer, str_start_response, args, kwargs);
-}
-
 static PyObject *answer_write(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     return leave_call((Answer *)self, str_write, args, kwargs);
@@ -77,6 +64,40 @@ static PyObject *answer_write(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *answer_early_hints(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     return leave_call((Answer *)self, str_early_hints, args, kwargs);
+}
+
+static PyObject *answer_start_response(PyObject *self, PyObject *args, PyObject *kwargs);
+
+enum { START_RESPONSE, WRITE, EARLY_HINTS };
+
+static PyMethodDef answer_methods[] = {
+    [START_RESPONSE] = {"start_response", (PyCFunction)(void (*)(void))answer_start_response, METH_VARARGS | METH_KEYWORDS, NULL},
+    [WRITE] = {"write", (PyCFunction)(void (*)(void))answer_write, METH_VARARGS | METH_KEYWORDS, NULL},
+    [EARLY_HINTS] = {"early_hints", (PyCFunction)(void (*)(void))answer_early_hints, METH_VARARGS | METH_KEYWORDS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *answer_start_response(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    Answer *answer = (Answer *)self;
+    if (!kwargs && PyTuple_GET_SIZE(args) == 2) {
+        int taken = take_plain(answer, PyTuple_GET_ITEM(args, 0), PyTuple_GET_ITEM(args, 1));
+        if (taken < 0)
+            return NULL;
+        if (taken)
+            return PyCFunction_New(&answer_methods[WRITE], self);
+    }
+    return leave_call(answer, str_start_response, args, kwargs);
+}
+
+PyObject *start_response_of(Answer *answer)
+{
+    return PyCFunction_New(&answer_methods[START_RESPONSE], (PyObject *)answer);
+}
+
+PyObject *early_hints_of(Answer *answer)
+{
+    return PyCFunction_New(&answer_methods[EARLY_HINTS], (PyObject *)answer);
 }
 
 static int answer_traverse(PyObject *self, visitproc visit, void *arg)
@@ -181,13 +202,6 @@ static PyGetSetDef answer_getset[] = {
     {"response_length", get_length, NULL, NULL, NULL},
     {"headers_sent", get_headers_sent, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMethodDef answer_methods[] = {
-    {"start_response", (PyCFunction)(void (*)(void))answer_start_response, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"write", (PyCFunction)(void (*)(void))answer_write, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"early_hints", (PyCFunction)(void (*)(void))answer_early_hints, METH_VARARGS | METH_KEYWORDS, NULL},
-    {NULL, NULL, 0, NULL},
 };
 
 PyTypeObject AnswerType = {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#define MOST_HEADERS 64 /* of one answer; Python takes more */
 #define JOIN 65536 /* bytes: above, Python sends head and body without joining them */
 
 enum { PLAIN, LENGTH, CONNECTION, UPGRADE, DROPPED }; /* as in http1/response_head.py */
@@ -51,7 +52,8 @@ static long header_kind(Lane *lane, PyObject *header, Py_ssize_t *length)
     long kind;
     if (!PyTuple_CheckExact(header) || PyTuple_GET_SIZE(header) != 2)
         return -1;
-    if (!is_visible(PyTuple_GET_ITEM(header, 0)) || !is_visible(PyTuple_GET_ITEM(header, 1)))
+    /* A name that is known is one that was found good. */
+    if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(header, 0)) || !is_visible(PyTuple_GET_ITEM(header, 1)))
         return -1;
     known = PyDict_GetItemWithError(lane->names, PyTuple_GET_ITEM(header, 0));
     if (!known)
@@ -62,10 +64,16 @@ static long header_kind(Lane *lane, PyObject *header, Py_ssize_t *length)
     return kind == PLAIN || kind == DROPPED ? kind : -1;
 }
 
+
+static char *put_bytes(char *at, const char *bytes, Py_ssize_t size)
+{
+    memcpy(at, bytes, (size_t)size);
+    return at + size;
+}
+
 static char *put(char *at, PyObject *text)
 {
-    memcpy(at, PyUnicode_1BYTE_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
-    return at + PyUnicode_GET_LENGTH(text);
+    return put_bytes(at, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
 }
 
 /* The application's lines in one piece, new; NULL, with or without an exception, if Python must look at them. */
@@ -73,13 +81,16 @@ static PyObject *header_lines(Lane *lane, PyObject *headers, Py_ssize_t *length)
 {
     PyObject *text;
     Py_ssize_t i, size = 0, count = PyList_GET_SIZE(headers);
+    long kinds[MOST_HEADERS];
     char *at;
+    if (count > MOST_HEADERS)
+        return NULL;
     for (i = 0; i < count; i++) {
         PyObject *header = PyList_GET_ITEM(headers, i);
-        long kind = header_kind(lane, header, length);
-        if (kind < 0)
+        kinds[i] = header_kind(lane, header, length);
+        if (kinds[i] < 0)
             return NULL;
-        if (kind == PLAIN)
+        if (kinds[i] == PLAIN)
             size += PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(header, 0)) + PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(header, 1)) + 4;
     }
     /* Two at least: a bytes of length one is shared by the whole process and must not be written into. */
@@ -89,8 +100,7 @@ static PyObject *header_lines(Lane *lane, PyObject *headers, Py_ssize_t *length)
     at = PyBytes_AS_STRING(text);
     for (i = 0; i < count; i++) {
         PyObject *header = PyList_GET_ITEM(headers, i);
-        Py_ssize_t ignored;
-        if (header_kind(lane, header, &ignored) != PLAIN)
+        if (kinds[i] != PLAIN)
             continue;
         at = put(at, PyTuple_GET_ITEM(header, 0));
         *at++ = ':', *at++ = ' ';
@@ -146,34 +156,36 @@ static PyObject *stamp_of_now(Lane *lane)
     return lane->stamp;
 }
 
-/* The line that says where the body ends, and what the server says of the connection, into `at`: their length. */
-static size_t last_lines(Answer *answer, char *at, size_t room)
+#define PUT(at, literal) put_bytes(at, literal, sizeof(literal) - 1)
+#define LAST_LINES 64 /* bytes, at most */
+
+/* The line that says where the body ends, and what the server says of the connection; returns what is behind them. */
+static char *put_last_lines(char *at, const Answer *answer)
 {
-    int size = 0;
     if (answer->length >= 0 && !(answer->code == 204 || answer->code < 200))
-        size = snprintf(at, room, "Content-Length: %zd\r\n", answer->length);
-    if (!answer->keep || !answer->http11)
-        size += snprintf(at + size, room - (size_t)size, "Connection: %s\r\n", answer->keep ? "keep-alive" : "close");
-    size += snprintf(at + size, room - (size_t)size, "\r\n");
-    return (size_t)size;
+        at = PUT(put_number(PUT(at, "Content-Length: "), answer->length), "\r\n");
+    if (!answer->keep)
+        at = PUT(at, "Connection: close\r\n");
+    else if (!answer->http11)
+        at = PUT(at, "Connection: keep-alive\r\n");
+    return PUT(at, "\r\n");
 }
 
 /* Head and, if it is to be sent, body in one piece. */
 static PyObject *join(Answer *answer, PyObject *stamp, PyObject *body)
 {
-    char last[128], *at;
-    size_t last_size = last_lines(answer, last, sizeof last);
-    Py_ssize_t line = PyUnicode_GET_LENGTH(answer->line), body_size = answer->omit ? 0 : PyBytes_GET_SIZE(body);
+    char last[LAST_LINES], *at;
+    Py_ssize_t last_size = put_last_lines(last, answer) - last, line = PyUnicode_GET_LENGTH(answer->line);
+    Py_ssize_t body_size = answer->omit ? 0 : PyBytes_GET_SIZE(body);
     PyObject *made = PyBytes_FromStringAndSize(NULL, line + PyBytes_GET_SIZE(stamp) + PyBytes_GET_SIZE(answer->text) +
-                                                         (Py_ssize_t)last_size + body_size);
+                                                         last_size + body_size);
     if (!made)
         return NULL;
     at = put(PyBytes_AS_STRING(made), answer->line);
-    memcpy(at, PyBytes_AS_STRING(stamp), (size_t)PyBytes_GET_SIZE(stamp)), at += PyBytes_GET_SIZE(stamp);
-    memcpy(at, PyBytes_AS_STRING(answer->text), (size_t)PyBytes_GET_SIZE(answer->text));
-    at += PyBytes_GET_SIZE(answer->text);
-    memcpy(at, last, last_size), at += last_size;
-    memcpy(at, PyBytes_AS_STRING(body), (size_t)body_size);
+    at = put_bytes(at, PyBytes_AS_STRING(stamp), PyBytes_GET_SIZE(stamp));
+    at = put_bytes(at, PyBytes_AS_STRING(answer->text), PyBytes_GET_SIZE(answer->text));
+    at = put_bytes(at, last, last_size);
+    (void)put_bytes(at, PyBytes_AS_STRING(body), body_size);
     return made;
 }
 

@@ -219,8 +219,8 @@ static PyObject *call_application(Answer *answer, PyObject *environ, PyObject *s
 
 long run(Answer *answer, PyObject *environ, Measure *measure)
 {
-    PyObject *start = PyObject_GetAttr((PyObject *)answer, str_start_response), *result = NULL;
-    PyObject *hints = start ? PyObject_GetAttr((PyObject *)answer, str_early_hints) : NULL;
+    PyObject *start = start_response_of(answer), *result = NULL;
+    PyObject *hints = start ? early_hints_of(answer) : NULL;
     long outcome;
     if (hints && PyDict_SetItem(environ, key_early_hints, hints) == 0)
         result = call_application(answer, environ, start, measure);

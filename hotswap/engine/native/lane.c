@@ -22,6 +22,7 @@ static int lane_clear(PyObject *self)
     LANE_PARTS(CLEAR)
 #undef CLEAR
     Py_CLEAR(((Lane *)self)->stamp);
+    forget(&((Lane *)self)->memo);
     return 0;
 }
 

@@ -29,6 +29,18 @@ typedef struct {
     double slow, blocked, rule; /* as SLOW, BLOCKED and RULE of wsgi/blocking_routes.py */
 } Bounds;
 
+/* What `known`, a dict of Python's, says of the bytes `key`. */
+typedef struct {
+    PyObject *known; /* borrowed: to be compared only */
+    PyObject *key, *value;
+} Remembered;
+
+#define MEMO_PLACES 256
+
+typedef struct {
+    Remembered places[MEMO_PLACES];
+} Memo;
+
 /* One engine's lane: the parts of the engine that a turn asks. All are objects of its own or borrowed by a reference. */
 typedef struct {
     PyObject_HEAD
@@ -42,6 +54,7 @@ typedef struct {
     PyObject *names, *statuses, *stamp_lines;                 /* what the maker of heads knows */
     PyObject *stamp;                                          /* bytes: Server and Date of `stamp_second` */
     long long stamp_second;
+    Memo memo;
     PyCFunction fileno; /* of `socket_kind`, NULL if it is not C's own */
     Bounds bounds;
     ConnectionSlots in_connection;
@@ -86,6 +99,19 @@ int make_names(void);
 int set_item_free(PyObject *dict, PyObject *key, PyObject *value);
 /* The truth of what a call has returned, of which it takes the reference: 1, 0, or -1 if it is NULL. */
 int truth_of(PyObject *made);
+
+/* memo.c */
+
+/* What `known` says of these bytes, new; NULL without an exception if nothing. What it has said it says for ever. */
+PyObject *recall(Memo *memo, PyObject *known, Span span);
+void forget(Memo *memo);
+
+/* decimal.c */
+
+/* Writes a number that is not negative, at most 20 bytes; returns what is behind them. */
+char *put_number(char *at, Py_ssize_t number);
+/* str(number), new; NULL with an exception. */
+PyObject *text_of_number(PyObject *number);
 
 /* errors.c */
 
@@ -140,6 +166,9 @@ int make_answer(Answer *answer, PyObject *body, int whole, PyObject **made);
 
 /* New; NULL with an exception. */
 Answer *new_answer(Lane *lane, PyObject *conn, PyObject *request, int is_head);
+/* Its methods, bound, new; NULL with an exception. */
+PyObject *start_response_of(Answer *answer);
+PyObject *early_hints_of(Answer *answer);
 /* The answer as Python's Response, which goes on with it from here: borrowed, NULL with an exception. */
 PyObject *left_to_python(Answer *answer);
 /* The answer is over: what the application kept of it speaks no more. */

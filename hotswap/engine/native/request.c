@@ -23,34 +23,11 @@ Py_ssize_t body_length(const PlainHead *head)
     return length;
 }
 
-static PyObject *bytes_of(Span span)
-{
-    return PyBytes_FromStringAndSize(span.at, (Py_ssize_t)span.size);
-}
-
-/* What `known` says of these bytes, new; NULL without an exception if nothing. */
-static PyObject *look_up(PyObject *known, Span span)
-{
-    PyObject *key = bytes_of(span), *found;
-    if (!key)
-        return NULL;
-    found = PyDict_GetItemWithError(known, key);
-    Py_XINCREF(found);
-    Py_DECREF(key);
-    return found;
-}
-
 PyObject *know_target(Lane *lane, Span target)
 {
-    PyObject *key = bytes_of(target), *found;
-    if (!key)
-        return NULL;
-    found = PyDict_GetItemWithError(lane->targets, key);
-    if (found)
-        Py_INCREF(found);
-    else if (!PyErr_Occurred())
-        found = PyObject_CallOneArg(lane->learn_target, key);
-    Py_DECREF(key);
+    PyObject *found = recall(&lane->memo, lane->targets, target);
+    if (!found && !PyErr_Occurred())
+        found = PyObject_CallFunction(lane->learn_target, "y#", target.at, (Py_ssize_t)target.size);
     if (found && !(PyTuple_CheckExact(found) && PyTuple_GET_SIZE(found) == 3))
         Py_CLEAR(found); /* None: the strict reader should judge it */
     return found;
@@ -59,7 +36,7 @@ PyObject *know_target(Lane *lane, Span target)
 /* What says how a proxy's client spoke: (key of the environ, value for https). 1, 0 if it is no such field, -1. */
 static int put_scheme(Lane *lane, PyObject *environ, Span name, Span value, PyObject **scheme)
 {
-    PyObject *known = look_up(lane->schemes, name), *text;
+    PyObject *known = recall(&lane->memo, lane->schemes, name), *text;
     int failed;
     if (!known)
         return PyErr_Occurred() ? -1 : 0;
@@ -75,7 +52,7 @@ static int put_scheme(Lane *lane, PyObject *environ, Span name, Span value, PyOb
 /* One field that needs no closer look: 1, 0 if it does, -1. */
 static int put_plain(Lane *lane, PyObject *environ, Span name, Span value)
 {
-    PyObject *key = spells(name, "content-length") ? NULL : look_up(lane->keys, name);
+    PyObject *key = spells(name, "content-length") ? NULL : recall(&lane->memo, lane->keys, name);
     int failed;
     if (!key)
         return PyErr_Occurred() ? -1 : 0;
@@ -205,12 +182,13 @@ static int put_url_scheme(Lane *lane, PyObject *conn, PyObject *environ, PyObjec
 static int put_head(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *head, PyObject *method,
                     PyObject *target, PyObject **scheme)
 {
-    Py_ssize_t before = PyDict_GET_SIZE(environ);
+    Py_ssize_t before;
     int good;
     if (put_line(environ, method, target, head->minor_version) < 0)
         return -1;
+    before = PyDict_GET_SIZE(environ);
     good = put_fields(lane, environ, head, scheme);
-    if (good == 1 && PyDict_GET_SIZE(environ) != before + 4 + (Py_ssize_t)head->count)
+    if (good == 1 && PyDict_GET_SIZE(environ) != before + (Py_ssize_t)head->count)
         good = 0; /* a field that came twice */
     if (good == 1 && *scheme && put_url_scheme(lane, conn, environ, scheme) < 0)
         good = -1;
@@ -238,7 +216,7 @@ static int fill(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *
 
 int make_request(Lane *lane, PyObject *conn, const PlainHead *head, PyObject *target, Py_ssize_t body, PyObject **request)
 {
-    PyObject *method = look_up(lane->methods, head->method);
+    PyObject *method = recall(&lane->memo, lane->methods, head->method);
     PyObject *environ = method ? PyDict_Copy(SLOT(conn, lane->in_connection.base)) : NULL;
     int good = environ ? fill(lane, conn, environ, head, method, target, body, request) : 0;
     Py_XDECREF(environ);

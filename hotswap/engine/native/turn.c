@@ -93,7 +93,7 @@ static int introduce(Lane *lane, PyObject *conn, PyObject *environ)
     int failed;
     if (PyTuple_CheckExact(peer) && PyTuple_GET_SIZE(peer) >= 2)
         failed = PyDict_SetItem(environ, str_REMOTE_ADDR, PyTuple_GET_ITEM(peer, 0)) < 0 ||
-                 set_item_free(environ, str_REMOTE_PORT, PyObject_Str(PyTuple_GET_ITEM(peer, 1))) < 0;
+                 set_item_free(environ, str_REMOTE_PORT, text_of_number(PyTuple_GET_ITEM(peer, 1))) < 0;
     else
         failed = PyDict_SetItem(environ, str_REMOTE_ADDR, peer) < 0;
     return failed || PyDict_SetItem(environ, key_gunicorn_socket, sock) < 0 ||

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from hotswap.settings.options import EngineOptions
 
 
+#: What is in every request's environ, and another value in each.
+_OF_REQUESTS = (
+    "REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR",
+    "wsgi.input", "wsgi.early_hints", "gunicorn.socket", "werkzeug.socket",
+)  # fmt: skip
+
+
 class ErrorStream:
     """`wsgi.errors`: what is written goes where gunicorn's error log goes now, also after log files were reopened."""
 
@@ -46,9 +53,11 @@ def sites_of(services: Sequence[Service], options: EngineOptions, *, multiproces
 
 
 def base_environ(server: tuple[str, str], options: EngineOptions, *, multiprocess: bool) -> Environ:
-    """The part of the environ that no request changes; copied for each."""
+    """The part of the environ that no request changes, and places for what each request has; copied for each."""
     name, port = server
     return {
+        # Here, because a dict that grows behind its copy costs more than all that is put into it.
+        **dict.fromkeys(_OF_REQUESTS),
         "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", ""),
         "SERVER_NAME": name,
         "SERVER_PORT": port,

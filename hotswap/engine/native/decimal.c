@@ -1,0 +1,27 @@
+/* Numbers in decimal digits; printf(3) costs more than the rest of an answer's head. */
+#include "lane.h"
+
+#define MOST_DIGITS 20
+
+char *put_number(char *at, Py_ssize_t number)
+{
+    char digits[MOST_DIGITS];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
+}
+
+PyObject *text_of_number(PyObject *number)
+{
+    char text[MOST_DIGITS];
+    long value = PyLong_CheckExact(number) ? PyLong_AsLong(number) : -1;
+    if (value < 0) {
+        PyErr_Clear(); /* it is larger than a port can be */
+        return PyObject_Str(number);
+    }
+    return PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, text, put_number(text, value) - text);
+}
