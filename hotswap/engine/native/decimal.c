@@ -1,6 +1,8 @@
 /* Numbers in decimal digits; printf(3) costs more than the rest of an answer's head. */
 #include "lane.h"
 
+#include <string.h>
+
 #define MOST_DIGITS 20
 
 char *put_number(char *at, Py_ssize_t number)
@@ -17,11 +19,17 @@ char *put_number(char *at, Py_ssize_t number)
 
 PyObject *text_of_number(PyObject *number)
 {
-    char text[MOST_DIGITS];
+    char digits[MOST_DIGITS];
     long value = PyLong_CheckExact(number) ? PyLong_AsLong(number) : -1;
+    Py_ssize_t size;
+    PyObject *text;
     if (value < 0) {
         PyErr_Clear(); /* it is larger than a port can be */
         return PyObject_Str(number);
     }
-    return PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, text, put_number(text, value) - text);
+    size = put_number(digits, value) - digits;
+    text = PyUnicode_New(size, '9');
+    if (text)
+        memcpy(PyUnicode_1BYTE_DATA(text), digits, (size_t)size);
+    return text;
 }

@@ -78,6 +78,10 @@ static int find_slots(Lane *lane)
     STATS_SLOTS(FIND_IN_STATS)
 #define FIND_IN_MONITOR(name) FIND(lane->monitor, &lane->in_monitor, name)
     MONITOR_SLOTS(FIND_IN_MONITOR)
+#define FIND_IN_POOL(name) FIND(lane->pool, &lane->in_pool, name)
+    POOL_SLOTS(FIND_IN_POOL)
+#define FIND_IN_ROUTES(name) FIND(lane->routes, &lane->in_routes, name)
+    ROUTES_SLOTS(FIND_IN_ROUTES)
     return 0;
 }
 

@@ -10,7 +10,7 @@
 
 /* Every name that is looked up, as a str made once. */
 #define LANE_NAMES(_) \
-    _(app) _(wake) _(regain) _(count) _(paths) _(blocks) _(response_to) _(finish) _(fail) _(end) _(fileno) \
+    _(app) _(wake) _(regain) _(blocks) _(response_to) _(finish) _(fail) _(end) _(fileno) \
     _(start_response) _(write) _(early_hints) _(close) _(end_child) _(REQUEST_METHOD) _(RAW_URI) _(PATH_INFO) \
     _(QUERY_STRING) _(SERVER_PROTOCOL) _(HTTP_HOST) _(HTTP_CONNECTION) _(CONTENT_LENGTH) _(REMOTE_ADDR) _(REMOTE_PORT) \
     _(http) _(https)
@@ -64,6 +64,8 @@ typedef struct {
     TokenSlots in_token;
     StatsSlots in_stats;
     MonitorSlots in_monitor;
+    PoolSlots in_pool;
+    RoutesSlots in_routes;
 } Lane;
 
 /* One answer while it is plain. `response` is Python's Response once it is not. */

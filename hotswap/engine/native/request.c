@@ -3,6 +3,11 @@
 
 #define MOST_SPECIALS 4 /* fields that are looked at, of one head */
 
+/* Of a head, what decides more than a variable of the environ; each may be NULL. The first two are the environ's. */
+typedef struct {
+    PyObject *host, *connection, *scheme;
+} Said;
+
 Py_ssize_t body_length(const PlainHead *head)
 {
     Py_ssize_t length = 0;
@@ -91,22 +96,18 @@ static int put_fields(Lane *lane, PyObject *environ, const PlainHead *head, PyOb
     return 1;
 }
 
-/* 1 if Host is known to be good, or may be missing. */
-static int host_is_known(Lane *lane, PyObject *environ, int minor_version)
+/* 1 if Host is known to be good, or may be missing; -1 with an exception. */
+static int host_is_known(Lane *lane, PyObject *host, int minor_version)
 {
-    PyObject *host = PyDict_GetItemWithError(environ, str_HTTP_HOST);
-    if (!host)
-        return PyErr_Occurred() ? -1 : minor_version == 0;
-    return PySet_Contains(lane->hosts, host);
+    return host ? PySet_Contains(lane->hosts, host) : minor_version == 0;
 }
 
 /* What Connection asks for: 1 keep, 0 close, -1 Python should look at it. */
-static int keeps_alive(PyObject *environ, int minor_version)
+static int keeps_alive(PyObject *connection, int minor_version)
 {
-    PyObject *connection = PyDict_GetItemWithError(environ, str_HTTP_CONNECTION);
     Span span;
     if (!connection)
-        return PyErr_Occurred() ? -1 : minor_version == 1;
+        return minor_version == 1;
     if (!PyUnicode_IS_ASCII(connection))
         return -1;
     span.at = (const char *)PyUnicode_1BYTE_DATA(connection), span.size = (size_t)PyUnicode_GET_LENGTH(connection);
@@ -130,25 +131,21 @@ static int put_line(PyObject *environ, PyObject *method, PyObject *target, int m
     return PyDict_SetItem(environ, str_SERVER_PROTOCOL, http10);
 }
 
-/* As WsgiRequest.__init__ does, and the reader of heads after it. `scheme` may be NULL. */
-static int dress(Lane *lane, PyObject *request, PyObject *environ, const PlainHead *head, PyObject *scheme, int keep,
+/* As WsgiRequest.__init__ does, and the reader of heads after it. */
+static int dress(Lane *lane, PyObject *request, PyObject *environ, const PlainHead *head, const Said *said, int keep,
                  Py_ssize_t body)
 {
     const RequestSlots *in = &lane->in_request;
-    PyObject *host = PyDict_GetItemWithError(environ, str_HTTP_HOST);
-    PyObject *connection = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(environ, str_HTTP_CONNECTION);
-    if (PyErr_Occurred())
-        return -1;
     SLOT(request, in->environ) = Py_NewRef(environ);
-    SLOT(request, in->host) = Py_NewRef(host ? host : Py_None);
-    SLOT(request, in->connection) = Py_NewRef(connection ? connection : Py_None);
+    SLOT(request, in->host) = Py_NewRef(said->host ? said->host : Py_None);
+    SLOT(request, in->connection) = Py_NewRef(said->connection ? said->connection : Py_None);
     SLOT(request, in->http11) = PyBool_FromLong(head->minor_version);
     SLOT(request, in->keep_alive) = PyBool_FromLong(keep);
     SLOT(request, in->expect) = Py_NewRef(Py_False);
     SLOT(request, in->upgrade) = Py_NewRef(Py_False);
     SLOT(request, in->upload) = Py_NewRef(Py_False);
     SLOT(request, in->view) = Py_NewRef(Py_None);
-    SLOT(request, in->scheme) = Py_NewRef(scheme ? scheme : no_text);
+    SLOT(request, in->scheme) = Py_NewRef(said->scheme ? said->scheme : no_text);
     SLOT(request, in->started) = Py_NewRef(SLOT(lane->state, lane->in_state.now));
     SLOT(request, in->length) = PyLong_FromSsize_t(body);
     SLOT(request, in->consumed) = PyLong_FromSsize_t((Py_ssize_t)head->consumed);
@@ -195,22 +192,32 @@ static int put_head(Lane *lane, PyObject *conn, PyObject *environ, const PlainHe
     return good;
 }
 
+static int find_said(PyObject *environ, Said *said)
+{
+    said->host = PyDict_GetItemWithError(environ, str_HTTP_HOST);
+    if (!PyErr_Occurred())
+        said->connection = PyDict_GetItemWithError(environ, str_HTTP_CONNECTION);
+    return PyErr_Occurred() ? -1 : 1;
+}
+
 /* 1 and *request, 0 if this environ cannot be made of the head without Python, -1. */
 static int fill(Lane *lane, PyObject *conn, PyObject *environ, const PlainHead *head, PyObject *method, PyObject *target,
                 Py_ssize_t body, PyObject **request)
 {
-    PyObject *scheme = NULL;
-    int keep = -1, good = put_head(lane, conn, environ, head, method, target, &scheme);
+    Said said = {NULL, NULL, NULL};
+    int keep = -1, good = put_head(lane, conn, environ, head, method, target, &said.scheme);
     if (good == 1)
-        good = host_is_known(lane, environ, head->minor_version);
+        good = find_said(environ, &said);
     if (good == 1)
-        keep = keeps_alive(environ, head->minor_version), good = keep >= 0;
+        good = host_is_known(lane, said.host, head->minor_version);
+    if (good == 1)
+        keep = keeps_alive(said.connection, head->minor_version), good = keep >= 0;
     if (good == 1) {
         *request = new_request(lane, method, target);
-        if (*request && dress(lane, *request, environ, head, scheme, keep, body) < 0)
+        if (*request && dress(lane, *request, environ, head, &said, keep, body) < 0)
             Py_CLEAR(*request);
     }
-    Py_XDECREF(scheme);
+    Py_XDECREF(said.scheme);
     return PyErr_Occurred() ? -1 : good;
 }
 

@@ -17,6 +17,8 @@
 #define TOKEN_SLOTS(_) _(_running)
 #define STATS_SLOTS(_) _(average) _(rest)
 #define MONITOR_SLOTS(_) _(sleeps)
+#define POOL_SLOTS(_) _(count)
+#define ROUTES_SLOTS(_) _(paths)
 
 /* Bytes from the beginning of an object. */
 #define PLACE(name) Py_ssize_t name;
@@ -27,6 +29,8 @@ typedef struct { COUNTERS_SLOTS(PLACE) } CountersSlots;
 typedef struct { TOKEN_SLOTS(PLACE) } TokenSlots;
 typedef struct { STATS_SLOTS(PLACE) } StatsSlots;
 typedef struct { MONITOR_SLOTS(PLACE) } MonitorSlots;
+typedef struct { POOL_SLOTS(PLACE) } PoolSlots;
+typedef struct { ROUTES_SLOTS(PLACE) } RoutesSlots;
 #undef PLACE
 
 /* What lies there, borrowed. It is never NULL: __init__ gives each of them a value, and none is deleted. */

@@ -45,26 +45,21 @@ static PyObject *take_data(Lane *lane, PyObject *conn)
 static int can_spare(Lane *lane)
 {
     Py_ssize_t waiting = PyObject_Size(lane->jobs);
-    PyObject *count;
     long threads;
     if (waiting)
         return waiting < 0 ? -1 : 0;
     if (PyList_GET_SIZE(lane->idle))
         return 1;
-    count = PyObject_GetAttr(lane->pool, str_count);
-    threads = count ? PyLong_AsLong(count) : -1;
-    Py_XDECREF(count);
+    threads = PyLong_AsLong(SLOT(lane->pool, lane->in_pool.count));
     return PyErr_Occurred() ? -1 : threads < lane->bounds.threads;
 }
 
 /* What is known of a path whose calls are measured now, new: 1 and *stats, which is NULL for most; or -1. */
 static int find_stats(Lane *lane, PyObject *path, PyObject **stats)
 {
-    PyObject *paths = PyObject_GetAttr(lane->routes, str_paths), *found;
+    PyObject *paths = Py_NewRef(SLOT(lane->routes, lane->in_routes.paths)); /* another dict may take its place */
+    PyObject *found = PyDict_GetItemWithError(paths, path);
     double until, turns;
-    if (!paths)
-        return -1;
-    found = PyDict_GetItemWithError(paths, path);
     if (found && (PyObject *)Py_TYPE(found) == lane->stats_kind) {
         until = PyFloat_AsDouble(SLOT(found, lane->in_stats.rest));
         turns = PyFloat_AsDouble(SLOT(lane->state, lane->in_state.turns));

@@ -92,6 +92,8 @@ class Measure:
 class BlockingRoutes:
     """The table of paths. Written by the leader and the monitor; a lost update costs one measurement."""
 
+    __slots__ = ("_blocked", "_suspect", "_trial_until", "paths")
+
     def __init__(self) -> None:
         self.paths: dict[str, PathStats] = {}  # those that were slow
         self._suspect = ("", 0)

@@ -42,6 +42,11 @@ class ThreadPool:
     `lead(token)` is what the leading thread runs, `serve(conn)` what a thread runs that got a request.
     """
 
+    __slots__ = (
+        "_could_not", "_lead", "_no_leader", "_said", "_serve", "_starting", "_state", "_table", "_uploads",
+        "count", "gil_held_io", "idle", "jobs", "limit", "token",
+    )  # fmt: skip
+
     def __init__(
         self,
         table: ConnectionTable,
