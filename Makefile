@@ -1,5 +1,5 @@
 # make demo    the example application, restarted five times under traffic
-# make test    lint, types and the whole suite, two tests at a time: most of them wait; make pytest ARGS="-n 0 -x tests/engine"
+# make test    lint, types and the whole suite, three tests at a time: most of them wait; make pytest ARGS="-n 0 -x tests/engine"
 # make quick   lint, types, and the tests that start no server: under a minute
 # make pure    the engine's tests again, and of restarts those of races and load, on Python alone, as where there is no
 #              compiler; a part of test and check
@@ -55,7 +55,7 @@ test-all:
 	ARGS="$(ARGS)" .ci/test-all
 
 check: lint types docs coverage
-	$(BIN)/python -m pytest -n 2 -m live $(ARGS)
+	$(BIN)/python -m pytest -n 3 -m live $(ARGS)
 	$(MAKE) pure
 
 lint: $(VENV)/test.stamp
@@ -73,7 +73,7 @@ settings-types: $(VENV)/test.stamp
 	$(BIN)/python -m hotswap.settings.make_types hotswap/settings/types.py
 
 pytest: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 pure: $(VENV)/test.stamp
 	HOTSWAP_PURE=1 $(BIN)/python -m pytest -n 2 tests/engine $(RACES) $(addprefix --ignore ,$(COMPARING) $(BEYOND_HEADS)) $(ARGS)
