@@ -58,6 +58,8 @@ class Calls:
         if self.at_once:
             self._make_task(call, self._eager.create)
             self._context.run_first_step(self._eager.begin)
+            if state.draining:  # or it is a child that the application has forked there, and that waits
+                state.end_child()
         else:
             self._make_task(call, state.loop.create_task)
             self.has_begun = True

@@ -66,8 +66,14 @@ class ClientWire:
 
     # what goes
 
+    def end_child(self) -> None:
+        """Does not return in a process that the application has forked: the client is its parent's."""
+        if self._context.state.draining:
+            self._context.state.end_child()
+
     def write(self, data: bytes) -> None:
         """Send what the client takes now, and the rest as it takes it. Never raises; ignored once `gone` or closing."""
+        self.end_child()
         if self._out is not None:
             if data and not self._closes:
                 self._out.append(memoryview(data))
@@ -87,6 +93,7 @@ class ClientWire:
 
     def write_parts(self, *parts: bytes) -> None:
         """`write` of all of them, without copying them into one."""
+        self.end_child()
         if self._out is not None or self.gone:
             for part in parts:
                 self.write(part)
@@ -184,6 +191,7 @@ class ClientWire:
 
     def poll(self) -> None:
         """Have the loop poll it for what it waits for now."""
+        self.end_child()
         if self.gone:
             return
         conn = self.conn

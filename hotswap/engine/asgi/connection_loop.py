@@ -118,6 +118,8 @@ class ConnectionLoop:
     def turn(self) -> None:
         """Serve what has something to say, what is ready, and what is due."""
         state, ready = self._state, self._ready
+        if state.draining:  # or it is a child that the application has forked: both processes poll the same epoll
+            state.end_child()
         if state.stopped:
             self.end()  # what it would look at stays ready, and would be told of again at once
             return

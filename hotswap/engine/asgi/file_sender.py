@@ -34,6 +34,7 @@ async def send_file(wire: ClientWire, fd: int, size: int, *, sendfile: bool) -> 
 
 def _copy(wire: ClientWire, fd: int, offset: int, count: int) -> int:
     """sendfile(2); 0 if the client takes nothing now, or has gone, which the next write will find."""
+    wire.end_child()
     try:
         return os.sendfile(wire.conn.sock.fileno(), fd, offset, count)
     except OSError:

@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import contextvars
 import os
+import select
 import threading
 import traceback
 import weakref
@@ -186,9 +187,20 @@ class LoopThread:
 
     def after_fork_in_child(self) -> None:
         """The application has forked in the loop, perhaps. A child that waits there for something, and so goes on in
-        it, ends before the loop looks at what both processes poll."""
+        it, ends before the loop looks at what both processes poll; other callbacks of this round may come before that.
+        """
         if threading.get_ident() == self.ident and not self.loop.is_closed():
             self.loop.call_soon(end_returned_child, self._log)
+            self._poll_nothing()
+
+    def _poll_nothing(self) -> None:
+        """In a forked child. uvloop polls between two rounds, whatever is to be called in the next one: it would take
+        its parent's wake-up out of the eventfd. asyncio calls what it was told of first.
+        """
+        backend = getattr(self.loop, "_get_backend_id", None)  # uvloop's, which has no public name for it
+        if backend is not None:
+            with select.epoll() as empty:
+                os.dup2(empty.fileno(), backend(), inheritable=False)
 
     def _end_if_forked(self, error: BaseException) -> None:
         """A child that the application has forked in the loop must not come back to it, not even for the rest of this

@@ -78,6 +78,7 @@ class WebsocketCall(ClientWire):
     async def run(self) -> None:
         """What is its task. Raises nothing."""
         context = self._context
+        self.end_child()  # one that another call has forked, before this one's turn came
         try:
             if context.before is not None:
                 context.before(self)
