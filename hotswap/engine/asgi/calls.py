@@ -65,15 +65,16 @@ class Calls:
             self.has_begun = True
 
     def _make_task(self, call: RunningCall, make: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
-        """Have it run. Raises what the application's task factory raises: then it does not run, and its connection is
-        the caller's to close."""
+        """Have it run. Raises RuntimeError if the application's task factory fails: then it does not run, and its
+        connection is the caller's to close."""
         work = call.run()
         try:
             task = make(work)
-        except BaseException:
+        except BaseException as error:  # SystemExit too must cost this request only
             work.close()
             self.running.discard(call)
-            raise
+            self._state.counters.unanswered += 1
+            raise RuntimeError("the application's task factory has failed") from error
         if call in self.running:  # a factory's task may have come to its end already
             call.task = task
 

@@ -125,8 +125,11 @@ class LoopThread:
         return self._wait(answer, seconds)
 
     def keep(self, work: Coroutine[Any, Any, Any], name: str | None = None) -> asyncio.Task[Any]:
-        """A task that is kept until it ends: a loop itself has weak references only. On the loop's thread."""
-        task = self.loop.create_task(work, name=name)
+        """A task that is kept until it ends: a loop itself has weak references only. On the loop's thread.
+
+        The application's task factory is not asked: it may fail, and a shutdown must not wait for that.
+        """
+        task = asyncio.Task(work, loop=self.loop, name=name)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
         return task
@@ -241,6 +244,7 @@ class LoopThread:
 
     def _end(self) -> None:
         loop = self.loop
+        loop.set_task_factory(None)  # the application's may fail, and each step needs a task
         steps: list[Callable[[], object]] = [
             self._cancel_all,
             lambda: loop.run_until_complete(loop.shutdown_asyncgens()),

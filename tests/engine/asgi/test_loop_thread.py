@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -222,6 +223,30 @@ def test_the_end_tidies_up(thread: LoopThread, log: Log) -> None:
     with pytest.raises(RuntimeError, match="closed"):
         thread.call(lambda: None)
     thread.call_soon(lambda: None)
+
+
+def test_a_task_factory_that_fails_keeps_nothing_of_ours_from_being_done(thread: LoopThread, log: Log) -> None:
+    """It is the application's: coroutines cross, tasks are kept, and the end cancels what is left."""
+    seen: list[str] = []
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise LookupError("no task")
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            seen.append("cancelled")
+
+    async def begin() -> None:
+        thread.keep(waits())
+        await asyncio.sleep(0)
+
+    thread.call(thread.loop.set_task_factory, fails)
+    thread.run(begin, 5.0)
+    assert thread.stop(10)
+    assert seen == ["cancelled"]
+    assert log.said("exception") == log.said("error") == []
 
 
 def test_many_tasks_are_counted(log: Log) -> None:

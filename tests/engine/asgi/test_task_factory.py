@@ -15,25 +15,27 @@ from tests.engine.engine_server import Serve, request
 class FailsOnce:
     """A task factory."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
         self._has_failed = False
 
     def __call__(self, loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asyncio.Task[Any]:
         if not self._has_failed:
             self._has_failed = True
             work.close()
-            raise LookupError("no task")
+            raise self._error
         return asyncio.Task(work, loop=loop, **more)
 
 
+@pytest.mark.parametrize("error", [LookupError("no task"), SystemExit(3)], ids=["fails", "exits"])
 @pytest.mark.parametrize("fields", [(), _ASKS], ids=["http", "websocket"])
-def test_one_that_fails(serve: Serve, fields: tuple[str, ...]) -> None:
-    """The engine is idle afterwards, and can be replaced."""
+def test_one_that_fails(serve: Serve, fields: tuple[str, ...], error: BaseException) -> None:
+    """The log names it, and the engine is idle afterwards, and can be replaced."""
 
     @over_http
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/set":
-            asyncio.get_running_loop().set_task_factory(FailsOnce())
+            asyncio.get_running_loop().set_task_factory(FailsOnce(error))
         if scope["type"] == "http":
             await hello(scope, receive, send)
 
@@ -48,3 +50,6 @@ def test_one_that_fails(serve: Serve, fields: tuple[str, ...]) -> None:
     other.close()
     server.wait_idle()
     assert server.engine.in_flight() == []
+    assert server.engine.counters.unanswered == 1
+    (said,) = server.log.said("exception")
+    assert "RuntimeError: the application's task factory has failed" in said
