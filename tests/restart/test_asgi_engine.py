@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -219,21 +220,30 @@ def test_each_application_has_a_lifespan_of_its_own(program: Program) -> None:
 @MODES
 @EACH_LOOP
 def test_a_restart_while_the_loop_is_blocked(program: Program, number: int, loop: str) -> None:
-    """HUP: the next version serves, and what blocked is answered when it has ended."""
+    """HUP: the next version serves, also those that were idle here, one that had asked meanwhile, and one in the middle
+    of a head; and what blocked is answered when it has ended."""
     program.start(app="asgi", workers=min(number, 1), asgi_loop=loop)
-    with connect(program.address, timeout=30) as busy, connect(program.address) as idle:
-        idle.sendall(request("/version"))
-        assert read_answer(idle).body == b"1"
+    with ExitStack() as stack:
+        busy, *others = [stack.enter_context(connect(program.address, timeout=30)) for _ in range(4)]
+        idle, asks, begins = others
+        for client in (idle, asks):
+            client.sendall(request("/version"))
+            assert read_answer(client).body == b"1"
+        begins.sendall(request("/version")[:-2])
+        assert program.get("/version").body == b"1"
         busy.sendall(request("/blocks/go"))
         wait_at(program, "go")
+        asks.sendall(request("/version"))
         program.deploy(version="2")
         program.restart()
         assert program.get("/version").body == b"2"
         idle.sendall(request("/version"))
+        begins.sendall(request("/version")[-2:])
+        for client in others:
+            assert read_answer(client).body == b"2"
         (program.folder / "go").touch()
         assert b"blocked go version=1 " in read_answer(busy).body
-        assert read_answer(idle).status == 200
-        for client in (busy, idle):
+        for client in (busy, *others):
             client.sendall(request("/version"))
             assert read_answer(client).body == b"2"
     settle(program)
