@@ -41,11 +41,10 @@ class Detached:
         and no daemon is wanted."""
         # First: the leader ends as soon as it has read the message.
         outlive_parent()
-        if os.getppid() != self._leader:
-            # The signal of its end is here, or about to be: nobody may be told that this process serves.
-            self._let_go()
-            return False
         try:
+            if os.getppid() != self._leader:
+                # The signal of its end is here, or about to be: nobody may be told that this process serves.
+                return False
             os.write(self._ready_fd, b"ready")
         except BrokenPipeError:
             return False

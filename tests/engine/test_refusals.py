@@ -9,6 +9,7 @@ import pytest
 from tests.engine.apps import Seen, hello
 from tests.engine.engine_server import Serve, request
 from tests.engine.entries import entries
+from tests.eventually import eventually
 
 SMUGGLING = {entry.name: entry.data for entry in entries("heads", "framing") if entry.outcome == "400"}
 
@@ -106,14 +107,16 @@ def test_a_refusal_is_logged_and_does_not_hurt_others(serve: Serve) -> None:
     ],
 )
 def test_a_refused_body_says_why(serve: Serve, body: bytes, reason: str) -> None:
-    """To the client and in the log, and it is counted, as with a head."""
-    server = serve(hello)
+    """To the client and in the log, and it is counted, as with a head; the access log names the client."""
+    server = serve(hello, settings={"accesslog": "-"})
     client = server.connect()
     client.send(request("/", "Transfer-Encoding: chunked", method="POST", body=body))
     answer = client.read()
     assert (answer.status, html.unescape(answer.body.decode()).count(reason)) == (400, 1)
     assert server.log.said("warning") == [f"Invalid request from ip=127.0.0.1: {reason}"]
     assert server.engine.counters.refused == 1
+    (_, _, environ, _) = eventually(lambda: server.log.accesses)[0]
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
 
 
 def test_the_error_page_escapes(serve: Serve) -> None:

@@ -25,6 +25,13 @@ def blocking(environ: Environ, start_response: Start) -> Iterable[bytes]:
     return hello(environ, start_response)
 
 
+def slow_echo(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    """Blocks long enough to lose the lead as a rule, and answers with the body that came."""
+    select.select([], [], [], 0.002)
+    start_response("200 OK", [])
+    return [environ["wsgi.input"].read()]
+
+
 def test_a_stuck_call_does_not_stop_the_others(serve: Serve) -> None:
     """While one request waits in the application, another connection is answered."""
     gate = Gate()
@@ -106,11 +113,7 @@ def test_the_only_thread_serves_what_waits_for_another(
     """
 
     def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/quick":
-            return hello(environ, start_response)
-        select.select([], [], [], 0.002)
-        start_response("200 OK", [])
-        return [environ["wsgi.input"].read()]
+        return (hello if environ["PATH_INFO"] == "/quick" else slow_echo)(environ, start_response)
 
     server = serve(app, body_buffer=1000)
     monkeypatch.setattr(threading.Thread, "start", start_none)
@@ -155,11 +158,7 @@ def test_a_body_is_not_lost_when_the_lead_cannot_be_given_away(serve: Serve, mon
     gate = Gate()
 
     def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/wait":
-            return gate(environ, start_response)
-        select.select([], [], [], 0.002)
-        start_response("200 OK", [])
-        return [environ["wsgi.input"].read()]
+        return (gate if environ["PATH_INFO"] == "/wait" else slow_echo)(environ, start_response)
 
     server = serve(app)
     client, stuck = server.connect(), []

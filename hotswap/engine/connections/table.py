@@ -217,11 +217,12 @@ class ConnectionTable:
 
     def forget(self, conn: Connection) -> None:
         """It is not the engine's any more: closed, or with another process. Safe to call twice."""
-        if conn not in self.state.live:
+        state = self.state
+        try:
+            state.live.remove(conn)  # one act: of two threads one goes on
+        except KeyError:
             return
         was_in_request, conn.request, conn.work = conn.request is not None, None, None
-        state = self.state
-        state.live.discard(conn)
         if conn.adopted:
             with state.lock:
                 state.adopted -= 1

@@ -64,7 +64,6 @@ static long header_kind(Lane *lane, PyObject *header, Py_ssize_t *length)
     return kind == PLAIN || kind == DROPPED ? kind : -1;
 }
 
-
 static char *put_bytes(char *at, const char *bytes, Py_ssize_t size)
 {
     memcpy(at, bytes, (size_t)size);

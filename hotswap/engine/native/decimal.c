@@ -24,7 +24,7 @@ PyObject *text_of_number(PyObject *number)
     Py_ssize_t size;
     PyObject *text;
     if (value < 0) {
-        PyErr_Clear(); /* it is larger than a port can be */
+        PyErr_Clear(); /* no number of a port: as Python writes it */
         return PyObject_Str(number);
     }
     size = put_number(digits, value) - digits;

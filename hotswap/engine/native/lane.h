@@ -104,7 +104,8 @@ int truth_of(PyObject *made);
 
 /* memo.c */
 
-/* What `known` says of these bytes, new; NULL without an exception if nothing. What it has said it says for ever. */
+/* What `known` says of these bytes, one at least, new; NULL without an exception if nothing. What it has said it says for
+ * ever. */
 PyObject *recall(Memo *memo, PyObject *known, Span span);
 void forget(Memo *memo);
 

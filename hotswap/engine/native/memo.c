@@ -22,7 +22,7 @@ static PyObject *look_up(Remembered *place, PyObject *known, Span span)
 {
     PyObject *key = PyBytes_FromStringAndSize(span.at, (Py_ssize_t)span.size);
     PyObject *found = key ? Py_XNewRef(PyDict_GetItemWithError(known, key)) : NULL;
-    if (found && span.size && span.size <= LONGEST) {
+    if (found && span.size <= LONGEST) {
         place->known = known;
         Py_XSETREF(place->key, Py_NewRef(key));
         Py_XSETREF(place->value, Py_NewRef(found));
@@ -33,8 +33,8 @@ static PyObject *look_up(Remembered *place, PyObject *known, Span span)
 
 PyObject *recall(Memo *memo, PyObject *known, Span span)
 {
-    Remembered *place = &memo->places[span.size ? place_of(span) : 0];
-    return span.size && holds(place, known, span) ? Py_NewRef(place->value) : look_up(place, known, span);
+    Remembered *place = &memo->places[place_of(span)];
+    return holds(place, known, span) ? Py_NewRef(place->value) : look_up(place, known, span);
 }
 
 void forget(Memo *memo)

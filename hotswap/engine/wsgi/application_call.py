@@ -70,10 +70,11 @@ class ApplicationCall:
         self._options = options
         self._waiting = waiting
         plain = not options.tls and options.proxy_protocol == "off"
-        self._before: Before = _introduce if plain else _introduce_behind
+        self._introduce: Before = _introduce if plain else _introduce_behind
+        self._before: Before | None = None
         self._done: Done | None = self._log_access if state.log.access_log_enabled else None
         if options.pre_request is not None or options.post_request is not None:
-            hooks = RequestHooks(options, state, self._before, self._done)
+            hooks = RequestHooks(options, state, self._done)
             self._before, self._done = hooks.before, hooks.done
 
     @property
@@ -86,11 +87,13 @@ class ApplicationCall:
         response = Response(self._state, conn, request, self._waiting)
         environ = request.environ
         try:
+            self._introduce(conn, request)  # first: the access log has the client also if the body is refused
             if request.length or request.expect:
                 self._body(conn, request, response)
             else:
                 environ["wsgi.input"] = BytesIO()
-            self._before(conn, request)
+            if self._before is not None:
+                self._before(conn, request)
             environ["wsgi.early_hints"] = response.early_hints
             app = conn.site.app
             if measure is not None:

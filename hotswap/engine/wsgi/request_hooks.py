@@ -36,17 +36,15 @@ class RequestView:
 class RequestHooks:
     """Stands around what is done before and after the application's call, in the thread that makes the call."""
 
-    def __init__(self, options: EngineOptions, state: EngineState, before: Before, done: Done | None) -> None:
+    def __init__(self, options: EngineOptions, state: EngineState, done: Done | None) -> None:
         self._pre: Hook | None = options.pre_request
         self._post: Hook | None = options.post_request
         self._worker = state.host.hook_worker
         self._log = state.log
-        self._before = before
         self._done = done
 
     def before(self, conn: Connection, request: WsgiRequest) -> None:
         """Call pre_request. What it raises is the request's failure, as what the application raises."""
-        self._before(conn, request)
         request.view = view = RequestView(request, conn)
         if self._pre is not None:
             self._pre(self._worker, view)

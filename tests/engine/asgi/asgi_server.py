@@ -12,26 +12,32 @@ from hotswap.engine import EngineHost, Limits, Service
 from hotswap.engine.asgi.asgi_engine import AsgiEngine
 from tests.engine.engine_server import App, EngineServer
 
-_THREADS = ThreadPoolExecutor(64)
-
 
 class AsgiServer(EngineServer):
     """As EngineServer. A WSGI application is served too, in threads: many of its tests are about any engine."""
 
     def __init__(self, app: App, *, loop: str, settings: dict[str, Any] | None = None, **options: Any) -> None:
+        self._threads = ThreadPoolExecutor(64)
         super().__init__(app, settings={"asgi_loop": loop, **(settings or {})}, **options)
 
     def application(self, app: App) -> App:
         """The application itself, or what calls it."""
-        return app if any(map(inspect.iscoroutinefunction, (app, type(app).__call__))) else as_asgi(app)
+        return app if any(map(inspect.iscoroutinefunction, (app, type(app).__call__))) else as_asgi(app, self._threads)
 
     def make(self, service: Service, host: EngineHost, limits: Limits) -> Any:
         """The engine."""
         return AsgiEngine([service], self.options, host, limits)
 
+    def end(self) -> None:
+        """As there; and none of its threads is left to another test, for which nothing may be forked beside them."""
+        try:
+            super().end()
+        finally:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
-def as_asgi(app: App) -> App:
-    """An ASGI application that calls one of WSGI in a thread, with the whole body."""
+
+def as_asgi(app: App, threads: ThreadPoolExecutor) -> App:
+    """An ASGI application that calls one of WSGI in one of the threads, with the whole body."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -47,7 +53,7 @@ def as_asgi(app: App) -> App:
                 return
             body, more = body + message["body"], message["more_body"]
         status, headers, content = await asyncio.get_running_loop().run_in_executor(
-            _THREADS, _run, app, environ_of(scope, body)
+            threads, _run, app, environ_of(scope, body)
         )
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": int(status[:3]), "headers": raw})

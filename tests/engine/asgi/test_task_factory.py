@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.asgi.asgi_apps import Receive, Scope, Send, hello, over_http
-from tests.engine.asgi.test_websockets import _ASKS
+from tests.engine.asgi.test_websockets import ASKS
 from tests.engine.engine_server import Serve, request
 
 
@@ -28,7 +28,7 @@ class FailsOnce:
 
 
 @pytest.mark.parametrize("error", [LookupError("no task"), SystemExit(3)], ids=["fails", "exits"])
-@pytest.mark.parametrize("fields", [(), _ASKS], ids=["http", "websocket"])
+@pytest.mark.parametrize("fields", [(), ASKS], ids=["http", "websocket"])
 def test_one_that_fails(serve: Serve, fields: tuple[str, ...], error: BaseException) -> None:
     """The log names it, and the engine is idle afterwards, and can be replaced."""
 

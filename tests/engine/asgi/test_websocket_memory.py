@@ -6,7 +6,7 @@ import asyncio
 import select
 import threading
 
-from tests.engine.asgi.test_websockets import _ASKS, frame, opened
+from tests.engine.asgi.test_websockets import ASKS, frame, opened
 from tests.engine.asgi.websocket_apps import Websocket, WebsocketApp, echo
 from tests.engine.engine_server import DEADLINE, Client, Serve, request
 from tests.eventually import eventually
@@ -50,7 +50,7 @@ def test_what_comes_behind_a_denial_is_thrown_away(serve: Serve) -> None:
 
     app = WebsocketApp(denies)
     raw = serve(app).connect()
-    raw.send(request("/", *_ASKS))
+    raw.send(request("/", *ASKS))
     assert raw.head().status == 403
     raw.send(frame(1, b"hello"))
     has_sent.set()

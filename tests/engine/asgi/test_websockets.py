@@ -19,7 +19,7 @@ from tests.engine.engine_server import DEADLINE, Client, EngineServer, Serve, re
 from tests.eventually import eventually
 
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, section 1.3
-_ASKS = ("Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {_KEY}", "Sec-WebSocket-Version: 13")
+ASKS = ("Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {_KEY}", "Sec-WebSocket-Version: 13")
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def client(server: EngineServer, path: str = "/", **options: Any) -> Iterator[Cl
 def opened(server: EngineServer) -> Client:
     """A client whose frames are made by hand."""
     made = server.connect()
-    made.send(request("/", *_ASKS))
+    made.send(request("/", *ASKS))
     assert made.head().status == 101
     return made
 
@@ -157,9 +157,9 @@ def test_it_is_not_accepted(serve: Serve, handler: Any, status: int, body: bytes
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
-        ((*_ASKS[:2], "Sec-WebSocket-Version: 13"), 400),
-        ((*_ASKS[:2], "Sec-WebSocket-Key: short", "Sec-WebSocket-Version: 13"), 400),
-        ((*_ASKS[:3], "Sec-WebSocket-Version: 8"), 426),
+        ((*ASKS[:2], "Sec-WebSocket-Version: 13"), 400),
+        ((*ASKS[:2], "Sec-WebSocket-Key: short", "Sec-WebSocket-Version: 13"), 400),
+        ((*ASKS[:3], "Sec-WebSocket-Version: 8"), 426),
     ],
 )
 def test_it_is_no_handshake(serve: Serve, fields: tuple[str, ...], status: int) -> None:
@@ -368,7 +368,7 @@ def test_messages_in_pieces(serve: Serve) -> None:
 def test_frames_right_behind_the_handshake(serve: Serve) -> None:
     """They are not lost, though no client should send them before it has the answer."""
     raw = serve(WebsocketApp(echo)).connect()
-    raw.send(request("/", *_ASKS) + frame(1, b"early"))
+    raw.send(request("/", *ASKS) + frame(1, b"early"))
     assert raw.head().status == 101
     assert raw.exactly(7) == b"\x81\x05early"
     raw.close()
@@ -441,7 +441,7 @@ def test_one_that_opens_meanwhile(serve: Serve) -> None:
     """Is closed with the last."""
     server = serve(WebsocketApp(echo), asgi={"websocket_drain_s": 0.3})
     raw = server.connect()
-    raw.send(request("/", *_ASKS)[:-2])
+    raw.send(request("/", *ASKS)[:-2])
     server.engine.leave(lambda moved: moved)
     raw.send(b"\r\n")
     assert raw.head().status == 101
