@@ -13,8 +13,10 @@ from tests.asking import connect
 from tests.documented import documented
 from tests.proxies.starting import start
 
+#: One thread: of two that write at the same moment, one drops its line (`DroppedLogs` of `show info`).
 GLOBAL = """
 global
+    nbthread 1
     log stdout format raw local0
     stats socket fd@{stats}
 """

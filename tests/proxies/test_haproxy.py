@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.asking import read_answer, request
+from tests.eventually import eventually
 from tests.harness import Program
 from tests.proxies.haproxy import HAProxy, Request
 from tests.proxies.load import load
@@ -29,6 +30,7 @@ def test_twenty_restarts(program: Program, proxy_folder: Path) -> None:
             program.restart(deadline=30)
     result = traffic.result()
     assert_nobody_noticed(result)
+    eventually(lambda: len(haproxy.asked()) >= result.requests)  # it writes the last line behind the answer
     asked = haproxy.asked()
     assert len(asked) == result.requests
     assert set(asked) == {Request("shop1", 200, "----", "0")}

@@ -43,6 +43,7 @@ def test_twenty_restarts(program: Program, proxy_folder: Path) -> None:
             eventually(partial(crossed, access_log, pids), "no connection of nginx was kept over a restart")
     result = traffic.result()
     assert_nobody_noticed(result)
+    eventually(lambda: len(nginx.asked()) >= result.requests)  # it writes the last line behind the answer
     asked = nginx.asked()
     assert len(asked) == result.requests
     assert set(asked) == {Request("200", "200")}
