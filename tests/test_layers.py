@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "own_frames": {"errors"},
     "callbacks": {"errors", "own_frames"},
-    "log": FLOOR,
+    "log": FLOOR | {"engine/native"},  # which makes the usual line
     # HTTP on sockets given to it: no restarts, no processes
     "engine": FLOOR | {"engine/wsgi"},  # __init__.py is the engine's public face
     "engine/http1": FLOOR | {"engine", "engine/native"},  # which tells whether it reads heads

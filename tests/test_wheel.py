@@ -176,7 +176,7 @@ def test_the_wheel_with_one(compiled: Built) -> None:
     assert re.search(rf"-cp3{sys.version_info[1]}-cp3{sys.version_info[1]}-linux_\w+\.whl$", compiled.path.name)
     assert "Root-Is-Purelib: false\n" in compiled.facts
     found = [name.partition(".")[0] for name in compiled.names if name.endswith((".so", ".c", ".h"))]
-    assert found == ["hotswap/engine/native/heads", "hotswap/engine/native/lane"]
+    assert found == [f"hotswap/engine/native/{name}" for name in ("access_log", "heads", "lane")]
     assert "built as Python alone" not in compiled.said
 
 

@@ -5,7 +5,7 @@ gunicorn makes all atoms of a request, three for each of its headers and variabl
 to write the nine that the usual format names: four times the CPU of a short request. Here the format is taken apart
 once, only what it names is made, and the line goes straight to the handler's stream: as long as the logger has the one
 handler that gunicorn gave it, and nobody filters, formats, multiplies or observes its records. Else, and at whatever is
-unusual in a request, gunicorn does it.
+unusual in a request, gunicorn does it. Usual lines in a file are C's where there is C (`engine.native.access_log`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ from io import TextIOWrapper
 from time import time
 from typing import Any
 
+from hotswap.engine.native.choice import WHY_PYTHON
 from hotswap.log.patient_handler import PatientFileHandler, PatientHandler
 from hotswap.log.record_fields import RecordFields
 from hotswap.settings.upstream import glogging, gunicorn_config
 
 #: What an atom is made of: the logger, the response, the request, its environ, and how long it took.
 Atom = Callable[[Any, Any, Any, Any, timedelta], Any]
-#: What a whole line is made of, by the same.
-Line = Callable[[Any, Any, Any, Any, timedelta], str]
+#: What a whole line is made of, by the same; it took a number of seconds.
+Line = Callable[[Any, Any, Any, Any, float], str]
+
+#: Writes the line of an answer to a request with this environ, or says that it has not.
+Append = Callable[[Any, Any], bool]
 
 #: A conversion with a name, as printf has it: %(name)s, and with flags and a width.
 _CONVERSION = re.compile(r"%\((?P<name>[^()]*)\)(?P<rest>[-#0 +]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa])|%%")
@@ -44,6 +48,8 @@ class AccessLines:
         self._log: logging.Logger = gunicorn.access_log
         self._line = _line_of(gunicorn.cfg.access_log_format)
         self._now = (0, "")
+        usual = gunicorn.cfg.access_log_format == _USUAL_FORMAT
+        self._append_in_c: Append = self._file_in_c() if usual and not WHY_PYTHON else _not_in_c
 
     @staticmethod
     def can_stand_for(gunicorn: Any) -> bool:
@@ -57,18 +63,31 @@ class AccessLines:
             return False
         return True
 
-    def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
-        """Log a request. Raises what gunicorn's raises: of a request without REQUEST_METHOD, for example, KeyError."""
+    def access(self, resp: Any, req: Any, environ: Any, seconds: float) -> None:
+        """Log a request, which took so many seconds. Raises what gunicorn's raises: of one without REQUEST_METHOD, for
+        example, KeyError."""
+        if self._append_in_c(resp, environ):
+            return
         handler = self._handler()
         if handler is None:
-            self._gunicorn.access(resp, req, environ, request_time)
+            self._gunicorn.access(resp, req, environ, timedelta(0, seconds))
             return
         try:
-            text = self._line(self, resp, req, environ, request_time)
+            text = self._line(self, resp, req, environ, seconds)
         except Exception:  # noqa: BLE001  the application has changed its environ: gunicorn knows what that means
-            self._gunicorn.access(resp, req, environ, request_time)
+            self._gunicorn.access(resp, req, environ, timedelta(0, seconds))
             return
         self._write(handler, text)
+
+    def _file_in_c(self) -> Append:
+        from hotswap.engine.native.access_log import AccessFile
+
+        file = AccessFile(
+            gunicorn=self._gunicorn, log=self._log, logging=vars(logging), go_on=self._go_on,
+            handler_kind=logging.FileHandler, formatter_kind=logging.Formatter, record_kind=logging.LogRecord,
+            filter_kind=RecordFields, stream_kind=TextIOWrapper,
+        )  # fmt: skip
+        return file.append
 
     def _handler(self) -> Any:
         """The only handler, if writing into its stream is all that would be done. Asked for each line, because programs
@@ -107,7 +126,17 @@ class AccessLines:
                 else:
                     handler.write_line(text)
             except Exception:  # noqa: BLE001  as in every handler: a line that cannot be written must not end a request
-                handler.handleError(self._log.makeRecord(self._log.name, logging.INFO, "", 0, text, (), None))
+                self._failed(handler, text)
+
+    def _go_on(self, handler: Any, left: str) -> None:
+        """Write what C could not write of a line. Called with the handler's lock held."""
+        try:
+            _append(handler.stream, left)
+        except Exception:  # noqa: BLE001  as above
+            self._failed(handler, left)
+
+    def _failed(self, handler: Any, text: str) -> None:
+        handler.handleError(self._log.makeRecord(self._log.name, logging.INFO, "", 0, text, (), None))
 
     def now(self) -> str:
         """gunicorn's time of the line, which changes once a second."""
@@ -131,6 +160,10 @@ def _append(stream: TextIOWrapper, text: str) -> None:
     written = os.write(fd, data)
     while written < len(data):  # the disk is full, or a signal came
         written += os.write(fd, data[written:])
+
+
+def _not_in_c(_resp: Any, _environ: Any) -> bool:
+    return False
 
 
 def _adds_fields_only(filters: list[Any]) -> bool:
@@ -226,7 +259,8 @@ def _line_of(text: str) -> Line:
         raise ValueError(f"a conversion without a name, or with a width of its own: {text!r}")
     places = _CONVERSION.sub(lambda found: found[0] if found["name"] is None else "%" + found["rest"], text)
 
-    def line(lines: Any, resp: Any, req: Any, environ: Any, took: timedelta) -> str:
+    def line(lines: Any, resp: Any, req: Any, environ: Any, seconds: float) -> str:
+        took = timedelta(0, seconds)
         return places % tuple([atom(lines, resp, req, environ, took) for atom in atoms])
 
     return _usual_line(line) if text == _USUAL_FORMAT else line
@@ -239,7 +273,7 @@ _USUAL_QUOTES = 6
 def _usual_line(line: Line) -> Line:
     """`line`, which makes gunicorn's usual format, without a call for each atom."""
 
-    def usual(lines: Any, resp: Any, req: Any, environ: Any, took: timedelta) -> str:
+    def usual(lines: Any, resp: Any, req: Any, environ: Any, seconds: float) -> str:
         get, sent = environ.get, resp.sent
         user = lines.user(environ) if "HTTP_AUTHORIZATION" in environ else "-"
         text = (  # printf's way takes twice as long
@@ -249,6 +283,6 @@ def _usual_line(line: Line) -> Line:
             f' "{get("HTTP_REFERER", "-")}" "{get("HTTP_USER_AGENT", "-")}"'
         )
         # A quote that the client has sent is escaped; there are few.
-        return text if text.count('"') == _USUAL_QUOTES else line(lines, resp, req, environ, took)
+        return text if text.count('"') == _USUAL_QUOTES else line(lines, resp, req, environ, seconds)
 
     return usual

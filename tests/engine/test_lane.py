@@ -21,7 +21,7 @@ from tests.engine.engine_server import Serve
 from tests.engine.lane_pair import LaneServer
 from tests.engine.needed_lane import needs_c
 
-MODULES = ["hotswap.engine.native.heads", "hotswap.engine.native.lane"]
+MODULES = [f"hotswap.engine.native.{name}" for name in ("access_log", "heads", "lane")]
 #: The tests of the engine run twice in CI: on C, and with HOTSWAP_PURE=1 on Python.
 WANTED = "Python" if os.environ.get("HOTSWAP_PURE") else "C"
 

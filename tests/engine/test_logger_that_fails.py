@@ -75,7 +75,7 @@ def test_an_access_log_that_fails_costs_no_connection(serve: Serve) -> None:
     server = serve(clears, settings={"accesslog": "-"})
     cfg = Config()
     cfg.set("accesslog", "-")
-    server.log.access = Logger(cfg).access  # type: ignore[method-assign]
+    server.log.access = Logger(cfg).access  # type: ignore[method-assign, unused-ignore]
     server.expected_exceptions = 2
     client = server.connect()
     assert [client.get(path).body for path in ("/one", "/two")] == [b"/one", b"/two"]

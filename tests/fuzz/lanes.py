@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import itertools
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -20,14 +23,17 @@ from tests.engine.grammar import CUTS, good_requests, pieces, streams
 from tests.engine.http1.test_both_parsers import PAIR, PAIRS
 from tests.engine.lane_pair import LanePair
 from tests.engine.test_both_lanes import OPTIONS, PLAIN, Shaped, mirror
+from tests.log.test_access_lines import USUAL, VARIABLES, Asked, request
 
 _ROUND = 100  # examples from one seed
 _MIXED = st.lists(st.one_of(good_requests(), st.sampled_from(PLAIN)), min_size=1, max_size=4)
+_STATUS = st.one_of(st.sampled_from(["200 OK", "404", 500]), st.text(max_size=9).filter(str.split))
+_SENT = st.one_of(st.none(), st.integers(-2, 2**70))
 
 Check = Callable[[], None]
 
 
-def checks(pairs: list[LanePair], shaped: LanePair, app: Shaped) -> list[Check]:
+def checks(pairs: list[LanePair], shaped: LanePair, app: Shaped, log: Asked) -> list[Check]:
     """Each is a test that takes its examples from hypothesis."""
 
     @given(st.sampled_from(pairs), streams(), CUTS)
@@ -48,7 +54,14 @@ def checks(pairs: list[LanePair], shaped: LanePair, app: Shaped) -> list[Check]:
         for pair in (PAIR, *PAIRS):
             pair.agree(data)
 
-    return [spoilt, good, answers, heads]
+    @given(VARIABLES, _STATUS, _SENT)
+    def lines(changes: dict[str, str], status: Any, sent: int | None) -> None:
+        answer, *rest = request(**changes)
+        answer.status, answer.sent = status, sent
+        theirs, ours = log.both(answer, *rest)
+        assert ours == theirs
+
+    return [spoilt, good, answers, heads, lines]
 
 
 def main(seconds: float, first: int) -> None:
@@ -56,6 +69,7 @@ def main(seconds: float, first: int) -> None:
     why = why_python({})
     if why:
         raise SystemExit(f"the lane in C is not fuzzed: {why}")
+    log = Asked(Path(tempfile.mkdtemp()) / "log", USUAL)
     until, app = time.monotonic() + seconds, Shaped()
     pairs, shaped = [LanePair(mirror, **options) for options in OPTIONS], LanePair(app, settings={"accesslog": "-"})
     how = settings(
@@ -66,7 +80,7 @@ def main(seconds: float, first: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     for number in itertools.count(first):
-        for test in checks(pairs, shaped, app):  # new ones: a seed is given once
+        for test in checks(pairs, shaped, app, log):  # new ones: a seed is given once
             seed(number)(how(test))()
         if time.monotonic() > until:
             break

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
+import resource
+import sys
+from collections import OrderedDict, UserDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +21,7 @@ from gunicorn.glogging import Logger
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotswap.engine.native.choice import WHY_PYTHON
 from hotswap.log.access_lines import AccessLines
 from hotswap.log.patient_handler import PatientHandler
 from hotswap.log.record_fields import add_fields
@@ -29,9 +35,25 @@ ENVIRON = {
     "REMOTE_ADDR": "127.0.0.1",
     "HTTP_USER_AGENT": 'says "hello"',
 }
-TOOK = timedelta(seconds=61, microseconds=1234)
+SECONDS = 61.001234
+#: What clients can send: bytes, as WSGI has them in a str.
+_SENT = st.text(max_size=9).map(lambda text: text.encode("utf-8", "replace").decode("latin-1"))
+VARIABLES = st.dictionaries(st.sampled_from([*ENVIRON, "HTTP_REFERER", "HTTP_AUTHORIZATION"]), _SENT)
 ALL = " ".join(f"%({name})s" for name in "hlutrsmUqHbBfaTDMLpxZ")
 ALL += " %({Host}i)s %({x-one}O)s %({path_info}e)s %({no}i)s"
+
+
+USUAL: str = Config().access_log_format
+
+
+class Text(str):
+    """A str of an application's own."""
+
+    __slots__ = ()
+
+
+class Variables(UserDict[str, Any]):
+    """An environ that is no dict."""
 
 
 class Asked:
@@ -58,14 +80,16 @@ class Asked:
 
     def both(self, *arguments: Any) -> tuple[str, str]:
         """What gunicorn writes, and what is written here."""
-        return self.written(self.gunicorn.access, *arguments), self.written(self.lines.access, *arguments)
+        *request, seconds = arguments
+        theirs = self.written(self.gunicorn.access, *request, timedelta(seconds=seconds))
+        return theirs, self.written(self.lines.access, *arguments)
 
 
 def request(**changes: Any) -> tuple[Any, ...]:
     """The arguments for a request; a variable that is None is not there."""
     environ = {name: value for name, value in {**ENVIRON, **changes}.items() if value is not None}
     answer = SimpleNamespace(status="200 OK", sent=5, headers=[("X-One", "1"), ("x-one", '"2"')])
-    return answer, SimpleNamespace(headers=[("HOST", "here"), ("host", "there")]), environ, TOOK
+    return answer, SimpleNamespace(headers=[("HOST", "here"), ("host", "there")]), environ, SECONDS
 
 
 @pytest.fixture
@@ -92,7 +116,7 @@ def asked(tmp_path: Path) -> Iterator[Callable[[str], Asked]]:
     "text",
     [
         ALL,
-        Config().access_log_format,
+        USUAL,
         "%(m)10s|%(B)05d|%(D)d|%(s)-6s|100%%|%(L).3s",
         "%({HOST}i)s %({X-ONE}o)s %({HTTP_USER_AGENT}e)s %({not closed)s",
         "no conversion",
@@ -104,28 +128,61 @@ def test_every_atom(asked: Callable[[str], Asked], text: str) -> None:
     assert ours
 
 
-@given(st.dictionaries(st.sampled_from([*ENVIRON, "HTTP_REFERER", "HTTP_AUTHORIZATION"]), st.text(max_size=9)))
-def test_every_text(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, str]) -> None:
+@pytest.mark.parametrize("form", [ALL, USUAL])
+@given(VARIABLES)
+def test_every_text(tmp_path_factory: pytest.TempPathFactory, form: str, changes: dict[str, str]) -> None:
     """What a client may have sent, and an application may have made of it."""
-    asked = Asked(tmp_path_factory.mktemp("log") / "log", ALL)
-    text = {name: value.encode("utf-8", "replace").decode("latin-1") for name, value in changes.items()}
-    theirs, ours = asked.both(*request(**text))
+    asked = Asked(tmp_path_factory.mktemp("log") / "log", form)
+    theirs, ours = asked.both(*request(**changes))
     assert ours == theirs
 
 
+@pytest.mark.parametrize("form", [ALL, USUAL])
 @pytest.mark.parametrize(
-    "changes", [{"REMOTE_ADDR": 7}, {"HTTP_REFERER": b"bytes"}, {"HTTP_AUTHORIZATION": "Digest x"}, {"PATH_INFO": None}]
-)
-def test_what_no_client_can_send(asked: Callable[[str], Asked], changes: dict[str, Any]) -> None:
-    theirs, ours = asked(ALL).both(*request(**changes))
+    "changes",
+    [
+        {"REMOTE_ADDR": 7}, {"HTTP_REFERER": b"bytes"}, {"HTTP_AUTHORIZATION": "Digest x"}, {"PATH_INFO": None},
+        {"HTTP_AUTHORIZATION": ""}, {"REMOTE_ADDR": None}, {"HTTP_USER_AGENT": None}, {"RAW_URI": Text("/of a kind")},
+    ],
+)  # fmt: skip
+def test_what_no_client_can_send(asked: Callable[[str], Asked], form: str, changes: dict[str, Any]) -> None:
+    theirs, ours = asked(form).both(*request(**changes))
     assert ours == theirs
+
+
+@pytest.mark.parametrize("status", ["200", "200 OK", " 200 OK", "2000 OK", "404\tgone", "20x", "é", 'a"b', 404, 404.5])
+@pytest.mark.parametrize("sent", [0, 7, 2**62, 2**70, -1, True, None])
+def test_every_answer_in_the_usual_line(asked: Callable[[str], Asked], status: Any, sent: Any) -> None:
+    answer, *rest = request()
+    answer.status, answer.sent = status, sent
+    theirs, ours = asked(USUAL).both(answer, *rest)
+    assert ours == theirs
+    assert ours
+
+
+def test_an_environ_may_be_any_mapping(asked: Callable[[str], Asked]) -> None:
+    answer, req, environ, seconds = request()
+    one = asked(USUAL)
+    for kind in (Variables, OrderedDict):
+        theirs, ours = one.both(answer, req, kind(environ), seconds)
+        assert ours == theirs
+        assert "127.0.0.1" in ours
+
+
+def test_a_stream_of_another_encoding(asked: Callable[[str], Asked]) -> None:
+    one = asked(USUAL)
+    for encoding in ("latin-1", "utf-16"):
+        one.handler.stream.reconfigure(encoding=encoding)
+        before = one.path.stat().st_size
+        one.lines.access(*request(RAW_URI="/é"))
+        assert "GET /é HTTP/1.1" in one.path.read_bytes()[before:].decode(encoding)
 
 
 def test_other_shapes_of_answers_and_requests(asked: Callable[[str], Asked]) -> None:
     """A number for the status, dictionaries of headers, no body."""
-    _, _, environ, took = request()
+    _, _, environ, seconds = request()
     answer = SimpleNamespace(status=404, sent=None, headers={"X-One": "1"})
-    theirs, ours = asked(ALL).both(answer, {"Host": "here"}, environ, took)
+    theirs, ours = asked(ALL).both(answer, {"Host": "here"}, environ, seconds)
     assert ours == theirs
 
 
@@ -272,3 +329,121 @@ def test_a_line_that_cannot_be_written_ends_no_request(
     assert "I/O operation on closed file" in said
     assert one.handler.lock.acquire(blocking=False)
     one.handler.lock.release()
+
+
+@pytest.mark.parametrize("form", [USUAL, "%(r)s"])
+def test_a_line_of_which_the_disk_takes_a_part(
+    asked: Callable[[str], Asked], capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    """The rest is tried once more, and what is wrong then is told."""
+    one = asked(form)
+    line = one.written(one.lines.access, *request(RAW_URI="/a"))
+    with largest_file(2 * len(line) - 4):
+        assert one.written(one.lines.access, *request(RAW_URI="/a")) == line[:-4]
+        said = capsys.readouterr().err
+        assert "File too large" in said
+        assert one.written(one.lines.access, *request(RAW_URI="/a")) == ""
+        assert "File too large" in capsys.readouterr().err
+    assert one.written(one.lines.access, *request(RAW_URI="/a")) == line
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Within, no file that is written to gets larger. Python ignores the signal that comes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("break_it", [
+    lambda one: delattr(one.handler.formatter, "_fmt"),
+    lambda one: setattr(one.handler, "terminator", b"bytes"),
+    lambda one: setattr(one.handler, "terminator", "\r\né"),
+    lambda one: setattr(one.gunicorn, "_access_log_enabled", 0),
+])  # fmt: skip
+def test_what_is_not_as_it_is_known(asked: Callable[[str], Asked], break_it: Callable[[Asked], None]) -> None:
+    """Python finds out what it means: nothing is written twice, nothing in part."""
+    results = []
+    for form in (USUAL, USUAL + "%%"):  # the second is never made in C
+        one = asked(form)
+        one.lines.access(*request())
+        break_it(one)
+        before = one.path.stat().st_size
+        try:
+            one.lines.access(*request())
+        except AttributeError as error:
+            results.append(str(error))
+        else:
+            results.append(one.path.read_bytes()[before:].decode().replace("%", ""))
+    assert results[0] == results[1]
+
+
+def test_the_file_is_another_after_rotation(asked: Callable[[str], Asked]) -> None:
+    one = asked(USUAL)
+    assert one.written(one.lines.access, *request())
+    one.path.rename(one.path.with_suffix(".1"))
+    one.gunicorn.reopen_files()
+    assert one.path.read_text() == ""
+    assert one.written(one.lines.access, *request())
+
+
+needs_c = pytest.mark.skipif(bool(WHY_PYTHON), reason="this run is on Python alone")
+
+
+@needs_c
+def test_usual_lines_in_a_file_are_made_in_c(asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or nothing here has to do with it."""
+    one = asked(USUAL)
+    line = one.written(one.lines.access, *request(RAW_URI="/a"))
+    monkeypatch.setattr(one.lines, "_line", None)
+    assert one.written(one.lines.access, *request(RAW_URI="/a", HTTP_USER_AGENT="curl")) == line.replace(
+        r"says \"hello\"", "curl"
+    )
+
+
+@needs_c
+def test_lines_made_in_c_keep_no_memory(asked: Callable[[str], Asked]) -> None:
+    one = asked(USUAL)
+    asked_for = [request(RAW_URI="/a", HTTP_USER_AGENT="curl"), request(RAW_URI="/é")]
+    shared = (None, one.handler, one.handler.lock, one.handler.stream, one.handler.formatter, "REMOTE_ADDR", "200 OK")
+
+    def ask(times: int) -> None:
+        for _ in range(times):
+            for each in asked_for:
+                one.lines.access(*each)
+
+    ask(100)
+    gc.collect()
+    before, references = sys.getallocatedblocks(), [sys.getrefcount(each) for each in shared]
+    ask(2000)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 1000
+    for each, then in zip(shared, references, strict=True):
+        assert abs(sys.getrefcount(each) - then) < 1000, each
+
+
+@needs_c
+def test_there_is_no_memory_for_a_line(asked: Callable[[str], Asked]) -> None:
+    """Whichever allocation fails: the line is written by Python, or not at all, and the lock is free."""
+    test = pytest.importorskip("_testcapi")
+    one = asked(USUAL)
+    line = one.written(one.lines.access, *request(RAW_URI="/a", HTTP_USER_AGENT="curl"))
+    append = one.lines._append_in_c
+    arguments = request(RAW_URI="/a", HTTP_USER_AGENT="curl")
+    seen = set()
+    for start in range(30):
+        before = one.path.stat().st_size
+        answer, _, environ, _ = arguments
+        test.set_nomemory(start, start + 1)
+        try:
+            done = append(answer, environ)
+        finally:
+            test.remove_mem_hooks()
+        assert one.path.read_bytes()[before:].decode() == (line if done else "")
+        assert one.handler.lock.acquire(blocking=False)
+        one.handler.lock.release()
+        seen.add(done)
+    assert seen == {True, False}

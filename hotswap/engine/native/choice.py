@@ -1,6 +1,7 @@
 """Whether the engines of this process use the extension in C: this is the place where that is chosen.
 
-Each of its modules has a twin in Python, which does the same: `lane` and `heads`. Chosen are all of them, or none.
+Each of its modules has a twin in Python, which does the same: `lane`, `heads` and `access_log`. Chosen are all of
+them, or none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 
 #: What to do where there is none. How it is built, and for which machines there are wheels: docs/install.md.
 REMEDY = "install gcc and Python's headers, and hotswap again"
-_MODULES = ("heads", "lane")
+_MODULES = ("access_log", "heads", "lane")
 
 
 def why_python(environ: Mapping[str, str]) -> str:

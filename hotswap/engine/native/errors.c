@@ -1,5 +1,5 @@
 /* The exception that stands, as an object: before Python 3.12 it was three. */
-#include "lane.h"
+#include "errors.h"
 
 PyObject *take_error(void)
 {

@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "errors.h"
 #include "plain_head.h"
 #include "slots.h"
 
@@ -115,13 +116,6 @@ void forget(Memo *memo);
 char *put_number(char *at, Py_ssize_t number);
 /* str(number), new; NULL with an exception. */
 PyObject *text_of_number(PyObject *number);
-
-/* errors.c */
-
-/* The exception that stands, new, with its traceback; none stands any more. */
-PyObject *take_error(void);
-/* The exception stands again; takes the reference. */
-void set_error(PyObject *error);
 
 /* events.c */
 

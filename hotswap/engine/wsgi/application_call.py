@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from io import BytesIO
 from itertools import chain
 from time import monotonic
@@ -183,8 +182,7 @@ class ApplicationCall:
         return outcome
 
     def _log_access(self, response: Response, request: WsgiRequest) -> None:
-        took = timedelta(0, monotonic() - request.started)
-        self._state.log.access(response, request, request.environ, took)
+        self._state.log.access(response, request, request.environ, monotonic() - request.started)
 
     def _count(self, outcome: int, response: Response) -> int:
         """Count a request that did not end as usual; returns its `outcome`."""
