@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable
 
@@ -28,6 +29,10 @@ class Single(HandoverEngine):
         peers = Peers(context.exchange, context.board.receiving, context.loop.call_later)
         super().__init__(engine, services, peers)
         self._log = context.log
+
+    def stop(self) -> None:
+        super().stop()
+        gc.unfreeze()
 
     def release_listeners(self, close: Callable[[], object]) -> None:
         self.close_listeners(close)
