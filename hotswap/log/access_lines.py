@@ -19,7 +19,6 @@ from io import TextIOWrapper
 from time import time
 from typing import Any
 
-from hotswap.engine.native.choice import WHY_PYTHON
 from hotswap.log.patient_handler import PatientFileHandler, PatientHandler
 from hotswap.log.record_fields import RecordFields
 from hotswap.settings.upstream import glogging, gunicorn_config
@@ -48,8 +47,7 @@ class AccessLines:
         self._log: logging.Logger = gunicorn.access_log
         self._line = _line_of(gunicorn.cfg.access_log_format)
         self._now = (0, "")
-        usual = gunicorn.cfg.access_log_format == _USUAL_FORMAT
-        self._append_in_c: Append = self._file_in_c() if usual and not WHY_PYTHON else _not_in_c
+        self._append_in_c: Append = self._choose
 
     @staticmethod
     def can_stand_for(gunicorn: Any) -> bool:
@@ -78,6 +76,15 @@ class AccessLines:
             self._gunicorn.access(resp, req, environ, timedelta(0, seconds))
             return
         self._write(handler, text)
+
+    def _choose(self, resp: Any, environ: Any) -> bool:
+        """The first time: whether C is asked from then on."""
+        # Here, where whoever logs requests has imported the engine: a log is opened without it.
+        from hotswap.engine.native.choice import WHY_PYTHON
+
+        usual = self._gunicorn.cfg.access_log_format == _USUAL_FORMAT
+        self._append_in_c = self._file_in_c() if usual and not WHY_PYTHON else _not_in_c
+        return self._append_in_c(resp, environ)
 
     def _file_in_c(self) -> Append:
         from hotswap.engine.native.access_log import AccessFile
