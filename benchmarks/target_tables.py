@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.reasons import reasons
 from benchmarks.tables import number, table
 from benchmarks.targets import CpuTarget, Verdict
 
@@ -20,6 +21,8 @@ def targets(cpu: Sequence[Verdict], best: Sequence[Verdict], unjudged: Sequence[
     if best:
         text = "Requests/s of the best maintained peer whose calls run side by side, and that peer's p99:"
         parts += [text, _best_table(best)]
+    if why := reasons([*cpu, *best]):
+        parts += ["What decides the figures of those that were missed:", "\n".join(why)]
     return "\n\n".join(parts)
 
 

@@ -30,6 +30,7 @@ from benchmarks.peer import Peer
 from benchmarks.peers import PEERS
 from benchmarks.plan import plans
 from benchmarks.ready import Ready, ready
+from benchmarks.reasons import reasons
 from benchmarks.report import Report
 from benchmarks.results import Figures, Measurement, Row, rows
 from benchmarks.target_tables import targets
@@ -144,6 +145,25 @@ def test_the_mark_is_the_best_maintained_peer_without_errors() -> None:
         ("requests/s", "granian", 1.25),
         ("p99", "granian", 0.5),
     ]
+
+
+def test_what_was_missed_has_a_reason() -> None:
+    """One for all that it holds for; what was reached needs none."""
+    missed, reached = (110.0, 100.0, 1.0), (90.0, 100.0, 1.0)
+    verdicts = [
+        Verdict("hello", 1, "CPU", "granian", *missed),
+        Verdict("hello", 64, "CPU", "granian", *reached),
+        Verdict("down", 1, "p99", "uwsgi", *missed),
+        Verdict("down", 1, "CPU", "uwsgi", *missed),
+        Verdict("up", 64, "p99", "uwsgi", *missed),
+        Verdict("flask", 64, "p99", "uwsgi", *missed),
+    ]
+    first, second, third = reasons(verdicts)
+    assert first.startswith("- hello, 1 client: With one client")
+    assert second.startswith("- down, 1 client; up, 64 clients: A body of 1 MiB")
+    assert third.startswith("- flask, 64 clients: no cause is known")
+    assert reasons(verdicts[1:2]) == []
+    assert all(text.endswith(".") for text in (first, second, third))
 
 
 def test_our_own_errors_miss_every_target() -> None:

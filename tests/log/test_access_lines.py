@@ -426,6 +426,7 @@ def test_lines_made_in_c_keep_no_memory(asked: Callable[[str], Asked]) -> None:
 
 
 @needs_c
+@pytest.mark.usefixtures("live")  # not where coverage is measured: its tracer ends when an allocation of its own fails
 def test_there_is_no_memory_for_a_line(asked: Callable[[str], Asked]) -> None:
     """Whichever allocation fails: the line is written by Python, or not at all, and the lock is free."""
     test = pytest.importorskip("_testcapi")
