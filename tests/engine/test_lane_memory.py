@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from hotswap.engine.wsgi.plain_turn import CHOSEN
 from tests.engine.answer_shapes import FORMS, Shape
 from tests.engine.lane_turns import Turns
 from tests.engine.test_both_lanes import PLAIN
+from tests.no_memory import NoMemory, lets_allocations_fail
 
 pytestmark = pytest.mark.skipif(CHOSEN.kind is None, reason="this run is on the lane in Python")
 
@@ -65,24 +65,11 @@ def ask(turns: Turns, times: int) -> None:
         assert turns.answer()
 
 
-class NoMemory:
-    """Within, allocations fail, from one to another, counted from 0."""
-
-    def __init__(self, test: Any, first: int, end: int) -> None:
-        self._test, self._range = test, (first, end)
-
-    def __enter__(self) -> None:
-        self._test.set_nomemory(*self._range)
-
-    def __exit__(self, *raised: object) -> None:
-        self._test.remove_mem_hooks()
-
-
+@lets_allocations_fail
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("form", sorted(set(FORMS) - CLOSING))
 def test_there_is_no_memory_left(form: str) -> None:
     """Whichever allocation fails: a connection that is live is the loop's again, and no thread seems to run for it."""
-    test = pytest.importorskip("_testcapi")
     failed = 0
     for start in range(MOST_ALLOCATIONS):
         turns = Turns()
@@ -90,7 +77,7 @@ def test_there_is_no_memory_left(form: str) -> None:
         turns.turn(PLAIN[start % len(PLAIN)])
         if turns.alive:
             turns.answer()
-            turns.turn(PLAIN[start % len(PLAIN)], around=NoMemory(test, start, start + 1 + start % 3))
+            turns.turn(PLAIN[start % len(PLAIN)], around=NoMemory(start, start + 1 + start % 3))
             failed += not turns.answer()
         live = turns.conn in turns.table.state.live
         assert live == (turns.table.owned.get(turns.conn.fd) is turns.conn)

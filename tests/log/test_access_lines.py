@@ -25,6 +25,7 @@ from hotswap.engine.native.choice import WHY_PYTHON
 from hotswap.log.access_lines import AccessLines
 from hotswap.log.patient_handler import PatientHandler
 from hotswap.log.record_fields import add_fields
+from tests.no_memory import NoMemory, lets_allocations_fail
 
 ENVIRON = {
     "REQUEST_METHOD": "GET",
@@ -426,10 +427,9 @@ def test_lines_made_in_c_keep_no_memory(asked: Callable[[str], Asked]) -> None:
 
 
 @needs_c
-@pytest.mark.usefixtures("live")  # not where coverage is measured: its tracer ends when an allocation of its own fails
+@lets_allocations_fail
 def test_there_is_no_memory_for_a_line(asked: Callable[[str], Asked]) -> None:
     """Whichever allocation fails: the line is written by Python, or not at all, and the lock is free."""
-    test = pytest.importorskip("_testcapi")
     one = asked(USUAL)
     line = one.written(one.lines.access, *request(RAW_URI="/a", HTTP_USER_AGENT="curl"))
     append = one.lines._append_in_c
@@ -438,11 +438,8 @@ def test_there_is_no_memory_for_a_line(asked: Callable[[str], Asked]) -> None:
     for start in range(30):
         before = one.path.stat().st_size
         answer, _, environ, _ = arguments
-        test.set_nomemory(start, start + 1)
-        try:
+        with NoMemory(start, start + 1):
             done = append(answer, environ)
-        finally:
-            test.remove_mem_hooks()
         assert one.path.read_bytes()[before:].decode() == (line if done else "")
         assert one.handler.lock.acquire(blocking=False)
         one.handler.lock.release()
