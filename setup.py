@@ -14,8 +14,8 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
 NATIVE = Path("hotswap/engine/native")
-ACCESS_LOG = ("access_log", "access_line")
-LANE = sorted({path.stem for path in NATIVE.glob("*.c")} - {"heads", *ACCESS_LOG})
+ACCESS_LOG = ("access_log", "access_line", "decimal", "errors")
+LANE = sorted({path.stem for path in NATIVE.glob("*.c")} - {"heads", "access_log", "access_line"})
 REMEDY = "for the extension in C, install gcc and Python's headers (Debian: gcc python3-dev), and hotswap again"
 
 
@@ -73,7 +73,7 @@ class BuildIfPossible(build_ext):  # type: ignore[misc]  # setuptools has no typ
 
 setup(
     ext_modules=[
-        extension("access_log", *ACCESS_LOG, "errors"),
+        extension("access_log", *ACCESS_LOG),
         extension("heads", "heads", "plain_head"),
         extension("lane", *LANE),
     ],

@@ -11,9 +11,8 @@ _ONE_CLIENT = (
     "each server pays. A third of a server with threads is less than FastPySGI needs, which has none."
 )
 _BLOCK = (
-    "Before a call that blocks as a rule the lead goes to another thread: two are woken for each call, one in a server "
-    "whose threads wait for connections themselves. Where waking a thread takes long, as in some virtual machines, "
-    "that is what limits 64 clients."
+    "Before a call that blocks as a rule the lead goes to another thread, and until that is awake no other request is "
+    "read: on some virtual machines a wake-up takes long."
 )
 _COMPUTE = (
     "The monitor, which takes the lead from a call that is stuck, looks 200 times a second, and for each look the call "
@@ -27,9 +26,10 @@ _ASGI = (
     "of its own, head, scope, call and answer, is Python but for the head."
 )
 _FASTAPI = "Most of the time is FastAPI's, which is the same in each server."
+_UNKNOWN = "no cause is known that holds in each run; on a shared machine figures of 0.9 s vary by a tenth and more."
 _MIXTURE = "Nearly all of the time is the application's sleep, in both servers; what is left are wake-ups."
 
-#: By the workload, and the number of clients where it matters.
+#: By the workload and the number of clients.
 _REASONS = {
     ("hello", 1): _ONE_CLIENT,
     ("block", 1): _BLOCK,
@@ -51,15 +51,9 @@ _REASONS = {
 
 def reasons(verdicts: Iterable[Verdict]) -> list[str]:
     """A line for each workload of which a target was missed."""
-    missed: dict[str, list[str]] = {}
+    missed: dict[str, dict[str, None]] = {}  # in the order of the verdicts
     for one in verdicts:
         if not one.reached:
-            why = _REASONS.get((one.workload, one.clients), "")
-            named = f"{one.workload}, {one.clients} client{'s' * (one.clients > 1)}"
-            known = missed.setdefault(why, [])
-            if named not in known:
-                known.append(named)
-    return [f"- {'; '.join(named)}: {why or _UNKNOWN}" for why, named in missed.items()]
-
-
-_UNKNOWN = "no cause is known that holds in each run; on a shared machine figures of 0.9 s vary by a tenth and more."
+            why = _REASONS.get((one.workload, one.clients), _UNKNOWN)
+            missed.setdefault(why, {})[f"{one.workload}, {one.clients} client{'s' * (one.clients > 1)}"] = None
+    return [f"- {'; '.join(named)}: {why}" for why, named in missed.items()]

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import TextIOWrapper
 from time import time
+from types import FunctionType
 from typing import Any
 
 from hotswap.log.patient_handler import PatientFileHandler, PatientHandler
@@ -47,6 +48,8 @@ class AccessLines:
         self._log: logging.Logger = gunicorn.access_log
         self._line = _line_of(gunicorn.cfg.access_log_format)
         self._now = (0, "")
+        #: what gives a record to the handlers; None, which it never is, if somebody observes it (Sentry) already
+        self._call_handlers = _logging_s_own(logging.Logger.callHandlers)
         self._append_in_c: Append = self._choose
 
     @staticmethod
@@ -90,7 +93,8 @@ class AccessLines:
         from hotswap.engine.native.access_log import AccessFile
 
         file = AccessFile(
-            gunicorn=self._gunicorn, log=self._log, logging=vars(logging), go_on=self._go_on,
+            gunicorn=self._gunicorn, log=self._log, logging=vars(logging),
+            call_handlers=self._call_handlers, go_on=self._go_on,
             handler_kind=logging.FileHandler, formatter_kind=logging.Formatter, record_kind=logging.LogRecord,
             filter_kind=RecordFields, stream_kind=TextIOWrapper,
         )  # fmt: skip
@@ -107,6 +111,7 @@ class AccessLines:
         formatter = handler.formatter
         is_plain = (
             not log.propagate
+            and type(log).callHandlers is self._call_handlers
             and type(handler) in _HANDLERS
             and handler.level <= logging.INFO
             and log.isEnabledFor(logging.INFO)
@@ -114,6 +119,7 @@ class AccessLines:
             and formatter._fmt == _PLAIN_FORMAT
             and _adds_fields_only(log.filters)
             and _adds_fields_only(handler.filters)
+            and handler.lock is not None
             and handler.stream is not None
             and logging.getLogRecordFactory() is logging.LogRecord
         )
@@ -171,6 +177,12 @@ def _append(stream: TextIOWrapper, text: str) -> None:
 
 def _not_in_c(_resp: Any, _environ: Any) -> bool:
     return False
+
+
+def _logging_s_own(function: Any) -> Any:
+    # By the file: an application that puts something of its own in its place does so before the log is opened.
+    own = type(function) is FunctionType and function.__code__.co_filename == logging.Logger.info.__code__.co_filename
+    return function if own else None
 
 
 def _adds_fields_only(filters: list[Any]) -> bool:
@@ -281,12 +293,12 @@ def _usual_line(line: Line) -> Line:
     """`line`, which makes gunicorn's usual format, without a call for each atom."""
 
     def usual(lines: Any, resp: Any, req: Any, environ: Any, seconds: float) -> str:
-        get, sent = environ.get, resp.sent
+        get, status, sent = environ.get, resp.status, resp.sent
         user = lines.user(environ) if "HTTP_AUTHORIZATION" in environ else "-"
         text = (  # printf's way takes twice as long
             f"{get('REMOTE_ADDR', '-')} - {user} {lines.now()}"
             f' "{environ["REQUEST_METHOD"]} {environ["RAW_URI"]} {environ["SERVER_PROTOCOL"]}"'
-            f" {resp.status.split(None, 1)[0]} {'-' if sent is None else sent}"
+            f" {status.split(None, 1)[0] if isinstance(status, str) else status} {'-' if sent is None else sent}"
             f' "{get("HTTP_REFERER", "-")}" "{get("HTTP_USER_AGENT", "-")}"'
         )
         # A quote that the client has sent is escaped; there are few.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -75,12 +76,19 @@ def test_an_access_log_that_fails_costs_no_connection(serve: Serve) -> None:
     server = serve(clears, settings={"accesslog": "-"})
     cfg = Config()
     cfg.set("accesslog", "-")
-    server.log.access = Logger(cfg).access  # type: ignore[method-assign, unused-ignore]
+    gunicorn = Logger(cfg)
+
+    def access(resp: Any, req: Any, environ: Any, seconds: float) -> None:
+        gunicorn.access(resp, req, environ, timedelta(seconds=seconds))
+
+    server.log.access = access  # type: ignore[method-assign]
     server.expected_exceptions = 2
     client = server.connect()
     assert [client.get(path).body for path in ("/one", "/two")] == [b"/one", b"/two"]
     eventually(lambda: len(server.log.said("exception")) == 2)
-    assert "the access log failed" in server.log.said("exception")[0]
+    said = server.log.said("exception")[0]
+    assert "the access log failed" in said
+    assert "KeyError: 'REQUEST_METHOD'" in said
 
 
 def test_an_access_log_that_fails_does_not_cut_an_answer(serve: Serve) -> None:

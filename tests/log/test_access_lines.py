@@ -72,6 +72,7 @@ class Asked:
         add_fields(1, handlers)
         self.lines = AccessLines(self.gunicorn)
         (self.handler,) = self.gunicorn.access_log.handlers
+        self.patch: pytest.MonkeyPatch
 
     def written(self, access: Callable[..., object], *arguments: Any) -> str:
         """What is new in the file."""
@@ -91,6 +92,11 @@ def request(**changes: Any) -> tuple[Any, ...]:
     environ = {name: value for name, value in {**ENVIRON, **changes}.items() if value is not None}
     answer = SimpleNamespace(status="200 OK", sent=5, headers=[("X-One", "1"), ("x-one", '"2"')])
     return answer, SimpleNamespace(headers=[("HOST", "here"), ("host", "there")]), environ, SECONDS
+
+
+def plain(**changes: Any) -> tuple[Any, ...]:
+    """The same for one whose usual line C makes: no quote in it."""
+    return request(**{"RAW_URI": "/a", "HTTP_USER_AGENT": "curl", **changes})
 
 
 @pytest.fixture
@@ -154,7 +160,7 @@ def test_what_no_client_can_send(asked: Callable[[str], Asked], form: str, chang
 @pytest.mark.parametrize("status", ["200", "200 OK", " 200 OK", "2000 OK", "404\tgone", "20x", "é", 'a"b', 404, 404.5])
 @pytest.mark.parametrize("sent", [0, 7, 2**62, 2**70, -1, True, None])
 def test_every_answer_in_the_usual_line(asked: Callable[[str], Asked], status: Any, sent: Any) -> None:
-    answer, *rest = request()
+    answer, *rest = plain()
     answer.status, answer.sent = status, sent
     theirs, ours = asked(USUAL).both(answer, *rest)
     assert ours == theirs
@@ -162,7 +168,7 @@ def test_every_answer_in_the_usual_line(asked: Callable[[str], Asked], status: A
 
 
 def test_an_environ_may_be_any_mapping(asked: Callable[[str], Asked]) -> None:
-    answer, req, environ, seconds = request()
+    answer, req, environ, seconds = plain()
     one = asked(USUAL)
     for kind in (Variables, OrderedDict):
         theirs, ours = one.both(answer, req, kind(environ), seconds)
@@ -256,6 +262,20 @@ def _a_record_factory(_one: Asked) -> None:
     logging.setLogRecordFactory(Record)
 
 
+def _no_lock(one: Asked) -> None:
+    one.handler.lock = None
+
+
+def _an_observer(one: Asked) -> None:
+    """As Sentry's integration of logging does it, for every logger."""
+    original = logging.Logger.callHandlers
+
+    def observed(self: logging.Logger, record: logging.LogRecord) -> None:
+        original(self, record)
+
+    one.patch.setattr(logging.Logger, "callHandlers", observed)
+
+
 def _a_log_that_is_off(one: Asked) -> None:
     one.gunicorn._access_log_enabled = False
 
@@ -265,14 +285,16 @@ def _a_log_that_is_off(one: Asked) -> None:
     [
         _filters_on_the_logger, _filters_on_the_handler, _a_format, _a_formatter, _a_second_handler,
         _another_kind_of_handler, _a_level, _a_disabled_log, _a_disabled_logger, _propagation, _a_record_factory,
-        _a_log_that_is_off,
+        _a_log_that_is_off, _no_lock, _an_observer,
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("form", [ALL, USUAL])
 def test_where_anybody_could_tell_gunicorn_does_it(
-    asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch, changed: Callable[[Asked], None]
+    asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch, form: str, changed: Callable[[Asked], None]
 ) -> None:
     """At once, whenever the program changes it."""
-    one = asked(ALL)
+    one = asked(form)
+    one.patch = monkeypatch
     by_gunicorn: list[Any] = []
     access = one.gunicorn.access
 
@@ -281,13 +303,41 @@ def test_where_anybody_could_tell_gunicorn_does_it(
         access(*arguments)
 
     monkeypatch.setattr(one.gunicorn, "access", access_by_gunicorn)
-    first = one.written(one.lines.access, *request())
+    first = one.written(one.lines.access, *plain())
     assert first
     assert not by_gunicorn
     changed(one)
-    theirs, ours = one.both(*request())
+    theirs, ours = one.both(*plain())
     assert ours == theirs
     assert len(by_gunicorn) == 2
+
+
+def test_records_are_observed_from_the_start(asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that sets Sentry up does so before the log is opened."""
+    seen: list[str] = []
+    original = logging.Logger.callHandlers
+
+    def observed(self: logging.Logger, record: logging.LogRecord) -> None:
+        seen.append(record.getMessage())
+        original(self, record)
+
+    monkeypatch.setattr(logging.Logger, "callHandlers", observed)
+    one = asked(USUAL)
+    assert one.written(one.lines.access, *plain()) == seen[0] + "\n"
+
+
+def test_what_asgi_gives_is_a_usual_line_without_gunicorn(
+    asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number for the status, and an environ that is no dict."""
+    one = asked(USUAL)
+    answer, req, environ, seconds = plain()
+    answer.status = 200
+    arguments = answer, req, Variables(environ), seconds
+    theirs, ours = one.both(*arguments)
+    assert ours == theirs
+    monkeypatch.setattr(one.gunicorn, "access", None)
+    assert one.written(one.lines.access, *arguments) == theirs
 
 
 def test_a_logger_class_that_does_otherwise_is_left_alone(tmp_path: Path, asked: Callable[[str], Asked]) -> None:
@@ -338,25 +388,50 @@ def test_a_line_of_which_the_disk_takes_a_part(
 ) -> None:
     """The rest is tried once more, and what is wrong then is told."""
     one = asked(form)
-    line = one.written(one.lines.access, *request(RAW_URI="/a"))
+    line = one.written(one.lines.access, *plain())
     with largest_file(2 * len(line) - 4):
-        assert one.written(one.lines.access, *request(RAW_URI="/a")) == line[:-4]
+        assert one.written(one.lines.access, *plain()) == line[:-4]
         said = capsys.readouterr().err
         assert "File too large" in said
-        assert one.written(one.lines.access, *request(RAW_URI="/a")) == ""
+        assert one.written(one.lines.access, *plain()) == ""
         assert "File too large" in capsys.readouterr().err
-    assert one.written(one.lines.access, *request(RAW_URI="/a")) == line
+    assert one.written(one.lines.access, *plain()) == line
+
+
+@pytest.mark.parametrize("form", [USUAL, "%(r)s"])
+def test_a_part_of_a_line_is_not_followed_by_all_of_it(
+    asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Even if there is nowhere to tell what was wrong, and room again."""
+    one = asked(form)
+    line = one.written(one.lines.access, *plain())
+    with largest_file(2 * len(line) - 4) as lift:
+
+        def fails(_record: logging.LogRecord) -> None:
+            lift()
+            raise ValueError("standard error is closed")
+
+        monkeypatch.setattr(one.handler, "handleError", fails)
+        with pytest.raises(ValueError, match="standard error is closed"):
+            one.lines.access(*plain())
+    assert one.path.read_text() == line + line[:-4]
+    assert one.handler.lock.acquire(blocking=False)
+    one.handler.lock.release()
 
 
 @contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Within, no file that is written to gets larger. Python ignores the signal that comes with it."""
+def largest_file(size: int) -> Iterator[Callable[[], None]]:
+    """Within, no file that is written to gets larger, until what is given is called. Python ignores the signal."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def lift() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
-        yield
+        yield lift
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        lift()
 
 
 @pytest.mark.parametrize("break_it", [
@@ -370,11 +445,11 @@ def test_what_is_not_as_it_is_known(asked: Callable[[str], Asked], break_it: Cal
     results = []
     for form in (USUAL, USUAL + "%%"):  # the second is never made in C
         one = asked(form)
-        one.lines.access(*request())
+        one.lines.access(*plain())
         break_it(one)
         before = one.path.stat().st_size
         try:
-            one.lines.access(*request())
+            one.lines.access(*plain())
         except AttributeError as error:
             results.append(str(error))
         else:
@@ -384,11 +459,11 @@ def test_what_is_not_as_it_is_known(asked: Callable[[str], Asked], break_it: Cal
 
 def test_the_file_is_another_after_rotation(asked: Callable[[str], Asked]) -> None:
     one = asked(USUAL)
-    assert one.written(one.lines.access, *request())
+    assert one.written(one.lines.access, *plain())
     one.path.rename(one.path.with_suffix(".1"))
     one.gunicorn.reopen_files()
     assert one.path.read_text() == ""
-    assert one.written(one.lines.access, *request())
+    assert one.written(one.lines.access, *plain())
 
 
 needs_c = pytest.mark.skipif(bool(WHY_PYTHON), reason="this run is on Python alone")
@@ -398,17 +473,15 @@ needs_c = pytest.mark.skipif(bool(WHY_PYTHON), reason="this run is on Python alo
 def test_usual_lines_in_a_file_are_made_in_c(asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch) -> None:
     """Or nothing here has to do with it."""
     one = asked(USUAL)
-    line = one.written(one.lines.access, *request(RAW_URI="/a"))
+    line = one.written(one.lines.access, *plain())
     monkeypatch.setattr(one.lines, "_line", None)
-    assert one.written(one.lines.access, *request(RAW_URI="/a", HTTP_USER_AGENT="curl")) == line.replace(
-        r"says \"hello\"", "curl"
-    )
+    assert one.written(one.lines.access, *plain()) == line
 
 
 @needs_c
 def test_lines_made_in_c_keep_no_memory(asked: Callable[[str], Asked]) -> None:
     one = asked(USUAL)
-    asked_for = [request(RAW_URI="/a", HTTP_USER_AGENT="curl"), request(RAW_URI="/é")]
+    asked_for = [plain(), request(RAW_URI="/é")]
     shared = (None, one.handler, one.handler.lock, one.handler.stream, one.handler.formatter, "REMOTE_ADDR", "200 OK")
 
     def ask(times: int) -> None:
@@ -431,9 +504,9 @@ def test_lines_made_in_c_keep_no_memory(asked: Callable[[str], Asked]) -> None:
 def test_there_is_no_memory_for_a_line(asked: Callable[[str], Asked]) -> None:
     """Whichever allocation fails: the line is written by Python, or not at all, and the lock is free."""
     one = asked(USUAL)
-    line = one.written(one.lines.access, *request(RAW_URI="/a", HTTP_USER_AGENT="curl"))
+    line = one.written(one.lines.access, *plain())
     append = one.lines._append_in_c
-    arguments = request(RAW_URI="/a", HTTP_USER_AGENT="curl")
+    arguments = plain()
     seen = set()
     for start in range(30):
         before = one.path.stat().st_size

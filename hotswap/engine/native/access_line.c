@@ -1,10 +1,8 @@
 /* gunicorn's usual line of the access log; the twin of log/access_lines.py, _usual_line. */
 #include "access_line.h"
+#include "text.h"
 
-#include <string.h>
-
-#define STATUS 3       /* digits */
-#define MOST_DIGITS 20 /* of a number of 64 bits */
+#define STATUS 3 /* digits */
 
 /* What stands in a line, in its order: before each piece, `between`; `key` of the environ; and what stands for it if there
  * is none, NULL where there must be one. */
@@ -31,29 +29,16 @@ static PyObject *keys[PLACES], *key_user;
 
 typedef struct {
     const char *at;
-    size_t size;
+    Py_ssize_t size;
 } Piece;
-
-static int is_ascii(PyObject *text)
-{
-    if (!PyUnicode_CheckExact(text))
-        return 0;
-#if PY_VERSION_HEX < 0x030C0000
-    if (PyUnicode_READY(text) < 0) {
-        PyErr_Clear(); /* no memory; Python finds that out, too */
-        return 0;
-    }
-#endif
-    return PyUnicode_IS_ASCII(text);
-}
 
 /* Whether `text` can stand in the line as it is: ASCII, and no quote, which Python escapes. */
 static int take(PyObject *text, Piece *piece)
 {
     if (!is_ascii(text))
         return 0;
-    piece->at = (const char *)PyUnicode_1BYTE_DATA(text), piece->size = (size_t)PyUnicode_GET_LENGTH(text);
-    return memchr(piece->at, '"', piece->size) == NULL;
+    piece->at = (const char *)PyUnicode_1BYTE_DATA(text), piece->size = PyUnicode_GET_LENGTH(text);
+    return memchr(piece->at, '"', (size_t)piece->size) == NULL;
 }
 
 /* The variables of the environ, new, NULL for those it has not: 1, 0 if Python should look at it, -1. */
@@ -82,7 +67,7 @@ static int take_variables(PyObject *const *found, Piece *pieces)
         if (found[i] ? !take(found[i], &pieces[i]) : !places[i].missing)
             return 0;
         if (!found[i])
-            pieces[i].at = places[i].missing, pieces[i].size = strlen(places[i].missing);
+            pieces[i].at = places[i].missing, pieces[i].size = (Py_ssize_t)strlen(places[i].missing);
     }
     return 1;
 }
@@ -90,7 +75,7 @@ static int take_variables(PyObject *const *found, Piece *pieces)
 /* The first word of a status as applications give it. */
 static int take_code(PyObject *status, Piece *piece)
 {
-    size_t i;
+    int i;
     if (!take(status, piece) || piece->size < STATUS || (piece->size > STATUS && piece->at[STATUS] != ' '))
         return 0;
     for (i = 0; i < STATUS; i++)
@@ -104,38 +89,28 @@ static int take_code(PyObject *status, Piece *piece)
 static int take_sent(PyObject *sent, char *room, Piece *piece)
 {
     Py_ssize_t number = PyLong_CheckExact(sent) ? PyLong_AsSsize_t(sent) : -1;
-    char *at = room + MOST_DIGITS;
     if (number < 0) {
         PyErr_Clear(); /* it is no number, or a huge one */
         return 0;
     }
-    do
-        *--at = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    piece->at = at, piece->size = (size_t)(room + MOST_DIGITS - at);
+    piece->at = room, piece->size = put_number(room, number) - room;
     return 1;
-}
-
-static char *put(char *at, const char *text, size_t size)
-{
-    memcpy(at, text, size);
-    return at + size;
 }
 
 static PyObject *join(const Piece *pieces)
 {
-    size_t between[PLACES], size = 0;
+    Py_ssize_t between[PLACES], size = 0;
     PyObject *line;
     char *at;
     int i;
     for (i = 0; i < PLACES; i++)
-        between[i] = strlen(places[i].between), size += between[i] + pieces[i].size;
-    line = PyUnicode_New((Py_ssize_t)size, '~');
+        between[i] = (Py_ssize_t)strlen(places[i].between), size += between[i] + pieces[i].size;
+    line = PyUnicode_New(size, '~');
     if (!line)
         return NULL;
     at = (char *)PyUnicode_1BYTE_DATA(line);
     for (i = 0; i < PLACES; i++)
-        at = put(put(at, places[i].between, between[i]), pieces[i].at, pieces[i].size);
+        at = put_bytes(put_bytes(at, places[i].between, between[i]), pieces[i].at, pieces[i].size);
     return line;
 }
 
@@ -153,7 +128,7 @@ PyObject *make_usual_line(PyObject *environ, PyObject *status, PyObject *sent, P
 {
     PyObject *found[PLACES] = {NULL}, *line = NULL;
     int i;
-    if (PyDict_CheckExact(environ) && find_variables(environ, found) == 1)
+    if (find_variables(environ, found) == 1)
         line = line_of(found, status, sent, now, end);
     for (i = 0; i < PLACES; i++)
         Py_XDECREF(found[i]);

@@ -13,7 +13,8 @@
 
 #define NAMES(_) \
     _(handlers) _(propagate) _(_access_log_enabled) _(disabled) _(_cache) _(filters) _(formatter) _(_fmt) _(level) _(lock) \
-    _(acquire) _(release) _(stream) _(encoding) _(fileno) _(terminator) _(now) _(status) _(sent) _(_logRecordFactory)
+    _(acquire) _(release) _(stream) _(encoding) _(fileno) _(terminator) _(now) _(status) _(sent) _(callHandlers) \
+    _(_logRecordFactory)
 
 #define DEFINE_NAME(name) static PyObject *str_##name;
 NAMES(DEFINE_NAME)
@@ -22,12 +23,14 @@ NAMES(DEFINE_NAME)
 static PyObject *info, *plain_format;
 
 #define PARTS(_) \
-    _(gunicorn) _(log) _(logging) _(go_on) _(handler_kind) _(formatter_kind) _(record_kind) _(filter_kind) _(stream_kind)
+    _(gunicorn) _(log) _(logging) _(call_handlers) _(go_on) _(handler_kind) _(formatter_kind) _(record_kind) _(filter_kind) \
+    _(stream_kind)
 
-/* `logging` is the dict of that module; `go_on` is called with a handler and what is left of a line. */
+/* `logging` is the dict of that module, `call_handlers` a function of it, unless somebody has put his own in its place;
+ * `go_on` is called with a handler and what is left of a line. */
 typedef struct {
     PyObject_HEAD
-    PyObject *gunicorn, *log, *logging, *go_on;
+    PyObject *gunicorn, *log, *logging, *call_handlers, *go_on;
     PyObject *handler_kind, *formatter_kind, *record_kind, *filter_kind, *stream_kind;
     PyObject *time; /* of the lines of this second; NULL before the first */
     long long second;
@@ -106,6 +109,14 @@ static int takes_info(PyObject *handler)
     return PyErr_Occurred() ? -1 : takes;
 }
 
+/* Whether nobody has put himself between loggers and handlers: 1, 0, or -1. */
+static int is_unobserved(const AccessFile *file)
+{
+    PyObject *found = PyObject_GetAttr((PyObject *)Py_TYPE(file->log), str_callHandlers);
+    Py_XDECREF(found);
+    return found ? found == file->call_handlers : -1;
+}
+
 /* Whether a record would go to one file at most, and be what everybody knows: 1, 0, or -1. */
 static int logs_plainly(const AccessFile *file)
 {
@@ -114,7 +125,9 @@ static int logs_plainly(const AccessFile *file)
         return wrong < 0 ? -1 : 0;
     if (PyDict_GetItemWithError(file->logging, str__logRecordFactory) != file->record_kind)
         return PyErr_Occurred() ? -1 : 0;
-    good = is_true(file->gunicorn, str__access_log_enabled);
+    good = is_unobserved(file);
+    if (good == 1)
+        good = is_true(file->gunicorn, str__access_log_enabled);
     if (good == 1)
         good = is_enabled(file->log);
     return good == 1 ? lets_through(file, file->log) : good;
@@ -189,7 +202,10 @@ static int descriptor(const AccessFile *file, PyObject *stream)
     return fd;
 }
 
-/* 1 if it is written, or Python has gone on with it; 0 if nothing of it is, and Python should find out why; -1. */
+enum { NOT_WRITTEN, WRITTEN, BROKEN_OFF };
+
+/* WRITTEN, also if Python has gone on with it; NOT_WRITTEN, nothing of it, and Python should find out why; BROKEN_OFF, with
+ * an exception: a part is written, so nobody may begin again. */
 static int write_line(const AccessFile *file, PyObject *handler, int fd, PyObject *line)
 {
     const char *text = (const char *)PyUnicode_1BYTE_DATA(line);
@@ -200,22 +216,22 @@ static int write_line(const AccessFile *file, PyObject *handler, int fd, PyObjec
     written = write(fd, text, (size_t)size);
     Py_END_ALLOW_THREADS
     if (written == size)
-        return 1;
+        return WRITTEN;
     if (written <= 0)
-        return 0;
+        return NOT_WRITTEN;
     made = PyObject_CallFunction(file->go_on, "Os#", handler, text + written, (Py_ssize_t)(size - written));
     Py_XDECREF(made);
-    return made ? 1 : -1;
+    return made ? WRITTEN : BROKEN_OFF;
 }
 
-/* With the handler's lock held, as in Handler.handle. */
+/* The same, or -1. With the handler's lock held, as in Handler.handle. */
 static int append_locked(AccessFile *file, PyObject *handler, PyObject *answer, PyObject *environ)
 {
     PyObject *stream = PyObject_GetAttr(handler, str_stream), *line = NULL;
-    int fd = stream ? descriptor(file, stream) : -1, done = PyErr_Occurred() ? -1 : 0;
+    int fd = stream ? descriptor(file, stream) : -1, done = PyErr_Occurred() ? -1 : NOT_WRITTEN;
     if (fd >= 0) {
         line = make_line(file, handler, answer, environ);
-        done = line ? write_line(file, handler, fd, line) : PyErr_Occurred() ? -1 : 0;
+        done = line ? write_line(file, handler, fd, line) : PyErr_Occurred() ? -1 : NOT_WRITTEN;
     }
     Py_XDECREF(line);
     Py_XDECREF(stream);
@@ -236,7 +252,7 @@ static int append(AccessFile *file, PyObject *handler, PyObject *answer, PyObjec
     int done = -1;
     if (made) {
         done = append_locked(file, handler, answer, environ);
-        if (done < 0)
+        if (PyErr_Occurred())
             error = take_error();
         if (release(lock) < 0)
             done = -1;
@@ -252,12 +268,14 @@ static int append(AccessFile *file, PyObject *handler, PyObject *answer, PyObjec
 /* What C does not understand Python looks at; what is no Exception, as KeyboardInterrupt, nobody may hold up. */
 static PyObject *truth_or_false(int done)
 {
+    if (done == BROKEN_OFF)
+        return NULL;
     if (done < 0) {
         if (!PyErr_ExceptionMatches(PyExc_Exception))
             return NULL;
         PyErr_Clear();
     }
-    return PyBool_FromLong(done == 1);
+    return PyBool_FromLong(done == WRITTEN);
 }
 
 PyDoc_STRVAR(append_doc, "Writes the line of an answer to a request with this environ. False: nothing is written, Python has to.");
@@ -269,6 +287,8 @@ static PyObject *file_append(PyObject *self, PyObject *const *args, Py_ssize_t c
     int done;
     if (count != 2)
         return PyErr_Format(PyExc_TypeError, "append takes an answer and an environ");
+    if (!PyDict_CheckExact(args[1]))
+        Py_RETURN_FALSE;
     handler = plain_handler(file);
     done = handler ? append(file, handler, args[0], args[1]) : PyErr_Occurred() ? -1 : 0;
     Py_XDECREF(handler);
@@ -306,7 +326,7 @@ static PyObject *file_new(PyTypeObject *type, PyObject *args, PyObject *parts)
 #define PLACE_OF(name) , &file.name
     static char *names[] = {PARTS(NAME_OF) NULL};
     AccessFile file = {0}, *made;
-    if (!PyArg_ParseTupleAndKeywords(args, parts, "OOOOOOOOO", names PARTS(PLACE_OF)))
+    if (!PyArg_ParseTupleAndKeywords(args, parts, "OOOOOOOOOO", names PARTS(PLACE_OF)))
         return NULL;
 #undef PLACE_OF
 #undef NAME_OF

@@ -8,6 +8,7 @@ class AccessFile:
         gunicorn: object,
         log: object,
         logging: dict[str, Any],
+        call_handlers: object,
         go_on: Callable[[Any, str], object],
         handler_kind: type[Any],
         formatter_kind: type[Any],

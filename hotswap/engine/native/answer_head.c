@@ -13,15 +13,7 @@ static int is_visible(PyObject *text)
 {
     const unsigned char *at;
     Py_ssize_t i, size;
-    if (!PyUnicode_CheckExact(text))
-        return 0;
-#if PY_VERSION_HEX < 0x030C0000
-    if (PyUnicode_READY(text) < 0) {
-        PyErr_Clear(); /* no memory; Python finds that out, too */
-        return 0;
-    }
-#endif
-    if (!PyUnicode_IS_ASCII(text))
+    if (!is_ascii(text))
         return 0;
     at = PyUnicode_1BYTE_DATA(text), size = PyUnicode_GET_LENGTH(text);
     for (i = 0; i < size; i++)
@@ -62,12 +54,6 @@ static long header_kind(Lane *lane, PyObject *header, Py_ssize_t *length)
     if (kind == LENGTH)
         return read_length(PyTuple_GET_ITEM(header, 1), length) ? kind : -1;
     return kind == PLAIN || kind == DROPPED ? kind : -1;
-}
-
-static char *put_bytes(char *at, const char *bytes, Py_ssize_t size)
-{
-    memcpy(at, bytes, (size_t)size);
-    return at + size;
 }
 
 static char *put(char *at, PyObject *text)

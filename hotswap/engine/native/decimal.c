@@ -1,9 +1,5 @@
 /* Numbers in decimal digits; printf(3) costs more than the rest of an answer's head. */
-#include "lane.h"
-
-#include <string.h>
-
-#define MOST_DIGITS 20
+#include "text.h"
 
 char *put_number(char *at, Py_ssize_t number)
 {

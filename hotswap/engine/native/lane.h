@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "plain_head.h"
 #include "slots.h"
+#include "text.h"
 
 /* Every name that is looked up, as a str made once. */
 #define LANE_NAMES(_) \
@@ -109,13 +110,6 @@ int truth_of(PyObject *made);
  * ever. */
 PyObject *recall(Memo *memo, PyObject *known, Span span);
 void forget(Memo *memo);
-
-/* decimal.c */
-
-/* Writes a number that is not negative, at most 20 bytes; returns what is behind them. */
-char *put_number(char *at, Py_ssize_t number);
-/* str(number), new; NULL with an exception. */
-PyObject *text_of_number(PyObject *number);
 
 /* events.c */
 
