@@ -23,7 +23,7 @@ from tests.engine.grammar import CUTS, good_requests, pieces, streams
 from tests.engine.http1.test_both_parsers import PAIR, PAIRS
 from tests.engine.lane_pair import LanePair
 from tests.engine.test_both_lanes import OPTIONS, PLAIN, Shaped, mirror
-from tests.log.test_access_lines import USUAL, VARIABLES, Asked, request
+from tests.log.test_access_lines import USUAL, VARIABLES, Asked, plain
 
 _ROUND = 100  # examples from one seed
 _MIXED = st.lists(st.one_of(good_requests(), st.sampled_from(PLAIN)), min_size=1, max_size=4)
@@ -56,7 +56,7 @@ def checks(pairs: list[LanePair], shaped: LanePair, app: Shaped, log: Asked) -> 
 
     @given(VARIABLES, _STATUS, _SENT)
     def lines(changes: dict[str, str], status: Any, sent: int | None) -> None:
-        answer, *rest = request(**changes)
+        answer, *rest = plain(**changes)
         answer.status, answer.sent = status, sent
         theirs, ours = log.both(answer, *rest)
         assert ours == theirs

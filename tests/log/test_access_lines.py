@@ -140,7 +140,7 @@ def test_every_atom(asked: Callable[[str], Asked], text: str) -> None:
 def test_every_text(tmp_path_factory: pytest.TempPathFactory, form: str, changes: dict[str, str]) -> None:
     """What a client may have sent, and an application may have made of it."""
     asked = Asked(tmp_path_factory.mktemp("log") / "log", form)
-    theirs, ours = asked.both(*request(**changes))
+    theirs, ours = asked.both(*plain(**changes))
     assert ours == theirs
 
 
@@ -153,7 +153,7 @@ def test_every_text(tmp_path_factory: pytest.TempPathFactory, form: str, changes
     ],
 )  # fmt: skip
 def test_what_no_client_can_send(asked: Callable[[str], Asked], form: str, changes: dict[str, Any]) -> None:
-    theirs, ours = asked(form).both(*request(**changes))
+    theirs, ours = asked(form).both(*plain(**changes))
     assert ours == theirs
 
 
