@@ -136,7 +136,8 @@ def test_a_unix_socket(programs: Callable[[str], Program]) -> None:
         (program.folder / "site_app.py").write_text(APP)
         argv = [sys.executable, "-m", *command, *COMMON, "-b", f"unix:{path}", "site_app:app"]
         program.start(command=argv, ready=False)
-        eventually(path.exists)
+        # It is there between bind(2) and listen(2), too: a connection is refused then.
+        program.wait_for(r"serving at|Booting worker")
         assert asking.get(f"unix:{path}", "/").status == 201
         lines.append(compared(nth_line(program.folder / "access.log", 0)))
     assert lines[0].split("|") == lines[1].split("|")

@@ -40,10 +40,10 @@ class GuardedLog:
     def exception(self, msg: str, /, *args: Any) -> None:
         self._say(self._log.exception, msg, args)
 
-    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], seconds: float, /) -> None:
+    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: Any) -> None:
         """One that fails is told to the error log: the client has its answer, and goes on."""
         try:
-            self._log.access(resp, req, environ, seconds)
+            self._log.access(resp, req, environ, request_time)
         except (Exception, SystemExit):  # noqa: BLE001  whatever it is
             self.exception("the access log failed")
 

@@ -96,6 +96,7 @@ class LogView:
         self._log = log
         self.debug, self.info, self.warning = log.debug, log.info, log.warning
         self.error, self.exception = log.error, log.exception
+        self.access = log.access
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log.gunicorn, name)

@@ -26,8 +26,8 @@ from hotswap.settings.upstream import glogging, gunicorn_config
 
 #: What an atom is made of: the logger, the response, the request, its environ, and how long it took.
 Atom = Callable[[Any, Any, Any, Any, timedelta], Any]
-#: What a whole line is made of, by the same; it took a number of seconds.
-Line = Callable[[Any, Any, Any, Any, float], str]
+#: What a whole line is made of, by the same.
+Line = Callable[[Any, Any, Any, Any, timedelta], str]
 
 #: Writes the line of an answer to a request with this environ, or says that it has not.
 Append = Callable[[Any, Any], bool]
@@ -64,19 +64,18 @@ class AccessLines:
             return False
         return True
 
-    def access(self, resp: Any, req: Any, environ: Any, seconds: float) -> None:
-        """Log a request, which took so many seconds. Raises what gunicorn's raises: of one without REQUEST_METHOD, for
-        example, KeyError."""
+    def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
+        """Log a request. Raises what gunicorn's raises: of a request without REQUEST_METHOD, for example, KeyError."""
         if self._append_in_c(resp, environ):
             return
         handler = self._handler()
         if handler is None:
-            self._gunicorn.access(resp, req, environ, timedelta(0, seconds))
+            self._gunicorn.access(resp, req, environ, request_time)
             return
         try:
-            text = self._line(self, resp, req, environ, seconds)
+            text = self._line(self, resp, req, environ, request_time)
         except Exception:  # noqa: BLE001  the application has changed its environ: gunicorn knows what that means
-            self._gunicorn.access(resp, req, environ, timedelta(0, seconds))
+            self._gunicorn.access(resp, req, environ, request_time)
             return
         self._write(handler, text)
 
@@ -278,8 +277,7 @@ def _line_of(text: str) -> Line:
         raise ValueError(f"a conversion without a name, or with a width of its own: {text!r}")
     places = _CONVERSION.sub(lambda found: found[0] if found["name"] is None else "%" + found["rest"], text)
 
-    def line(lines: Any, resp: Any, req: Any, environ: Any, seconds: float) -> str:
-        took = timedelta(0, seconds)
+    def line(lines: Any, resp: Any, req: Any, environ: Any, took: timedelta) -> str:
         return places % tuple([atom(lines, resp, req, environ, took) for atom in atoms])
 
     return _usual_line(line) if text == _USUAL_FORMAT else line
@@ -292,7 +290,7 @@ _USUAL_QUOTES = 6
 def _usual_line(line: Line) -> Line:
     """`line`, which makes gunicorn's usual format, without a call for each atom."""
 
-    def usual(lines: Any, resp: Any, req: Any, environ: Any, seconds: float) -> str:
+    def usual(lines: Any, resp: Any, req: Any, environ: Any, took: timedelta) -> str:
         get, status, sent = environ.get, resp.status, resp.sent
         user = lines.user(environ) if "HTTP_AUTHORIZATION" in environ else "-"
         text = (  # printf's way takes twice as long
@@ -302,6 +300,6 @@ def _usual_line(line: Line) -> Line:
             f' "{get("HTTP_REFERER", "-")}" "{get("HTTP_USER_AGENT", "-")}"'
         )
         # A quote that the client has sent is escaped; there are few.
-        return text if text.count('"') == _USUAL_QUOTES else line(lines, resp, req, environ, seconds)
+        return text if text.count('"') == _USUAL_QUOTES else line(lines, resp, req, environ, took)
 
     return usual

@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from hotswap.errors import SettingError
@@ -47,7 +46,7 @@ class Log:
         #: a user's logger class may have methods that take no `extra`
         self._takes_extra = all(method.__module__.startswith("gunicorn.") for method in methods)
         plain = AccessLines.can_stand_for(self.gunicorn)
-        self.access = AccessLines(self.gunicorn).access if plain else self._by_gunicorn
+        self.access = AccessLines(self.gunicorn).access if plain else self.gunicorn.access
         ours = (self.gunicorn.error_log, self.gunicorn.access_log)
         for logger in ours:
             never_block(logger)
@@ -56,9 +55,6 @@ class Log:
             write_once({handler for log in (*ours, logging.root) for handler in log.handlers})
         if cfg.log_format == "json":
             self._write_json()
-
-    def _by_gunicorn(self, resp: Any, req: Any, environ: Any, seconds: float) -> None:
-        self.gunicorn.access(resp, req, environ, timedelta(0, seconds))
 
     def _write_json(self) -> None:
         # Imported here: most logs are text.

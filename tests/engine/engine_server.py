@@ -51,8 +51,8 @@ class Log:
     def exception(self, msg: str, *args: Any) -> None:
         self._add("exception", (msg % args if args else msg) + "\n" + traceback.format_exc(), ())
 
-    def access(self, resp: Any, req: Any, environ: Any, seconds: float) -> None:
-        self.accesses.append((resp, req, environ, seconds))
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        self.accesses.append((resp, req, environ, request_time))
 
     def said(self, level: str) -> list[str]:
         return [text for at, text in self.records if at == level]

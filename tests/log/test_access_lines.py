@@ -36,7 +36,7 @@ ENVIRON = {
     "REMOTE_ADDR": "127.0.0.1",
     "HTTP_USER_AGENT": 'says "hello"',
 }
-SECONDS = 61.001234
+TOOK = timedelta(seconds=61, microseconds=1234)
 #: What clients can send: bytes, as WSGI has them in a str.
 _SENT = st.text(max_size=9).map(lambda text: text.encode("utf-8", "replace").decode("latin-1"))
 VARIABLES = st.dictionaries(st.sampled_from([*ENVIRON, "HTTP_REFERER", "HTTP_AUTHORIZATION"]), _SENT)
@@ -82,16 +82,14 @@ class Asked:
 
     def both(self, *arguments: Any) -> tuple[str, str]:
         """What gunicorn writes, and what is written here."""
-        *request, seconds = arguments
-        theirs = self.written(self.gunicorn.access, *request, timedelta(seconds=seconds))
-        return theirs, self.written(self.lines.access, *arguments)
+        return self.written(self.gunicorn.access, *arguments), self.written(self.lines.access, *arguments)
 
 
 def request(**changes: Any) -> tuple[Any, ...]:
     """The arguments for a request; a variable that is None is not there."""
     environ = {name: value for name, value in {**ENVIRON, **changes}.items() if value is not None}
     answer = SimpleNamespace(status="200 OK", sent=5, headers=[("X-One", "1"), ("x-one", '"2"')])
-    return answer, SimpleNamespace(headers=[("HOST", "here"), ("host", "there")]), environ, SECONDS
+    return answer, SimpleNamespace(headers=[("HOST", "here"), ("host", "there")]), environ, TOOK
 
 
 def plain(**changes: Any) -> tuple[Any, ...]:
@@ -168,10 +166,10 @@ def test_every_answer_in_the_usual_line(asked: Callable[[str], Asked], status: A
 
 
 def test_an_environ_may_be_any_mapping(asked: Callable[[str], Asked]) -> None:
-    answer, req, environ, seconds = plain()
+    answer, req, environ, took = plain()
     one = asked(USUAL)
     for kind in (Variables, OrderedDict):
-        theirs, ours = one.both(answer, req, kind(environ), seconds)
+        theirs, ours = one.both(answer, req, kind(environ), took)
         assert ours == theirs
         assert "127.0.0.1" in ours
 
@@ -187,9 +185,9 @@ def test_a_stream_of_another_encoding(asked: Callable[[str], Asked]) -> None:
 
 def test_other_shapes_of_answers_and_requests(asked: Callable[[str], Asked]) -> None:
     """A number for the status, dictionaries of headers, no body."""
-    _, _, environ, seconds = request()
+    _, _, environ, took = request()
     answer = SimpleNamespace(status=404, sent=None, headers={"X-One": "1"})
-    theirs, ours = asked(ALL).both(answer, {"Host": "here"}, environ, seconds)
+    theirs, ours = asked(ALL).both(answer, {"Host": "here"}, environ, took)
     assert ours == theirs
 
 
@@ -331,9 +329,9 @@ def test_what_asgi_gives_is_a_usual_line_without_gunicorn(
 ) -> None:
     """A number for the status, and an environ that is no dict."""
     one = asked(USUAL)
-    answer, req, environ, seconds = plain()
+    answer, req, environ, took = plain()
     answer.status = 200
-    arguments = answer, req, Variables(environ), seconds
+    arguments = answer, req, Variables(environ), took
     theirs, ours = one.both(*arguments)
     assert ours == theirs
     monkeypatch.setattr(one.gunicorn, "access", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -123,8 +124,8 @@ class RequestRecords:
     def _answered(self, call: HttpCall) -> None:
         """The answer is complete, or will never be."""
         view = call.view or HookedRequest(call)
-        environ = view.environ(call.request.scope["client"])
-        self._log.access(HookedResponse(call), view, environ, monotonic() - call.request.started)
+        took = timedelta(0, monotonic() - call.request.started)
+        self._log.access(HookedResponse(call), view, view.environ(call.request.scope["client"]), took)
 
     def _after(self, call: HttpCall) -> None:
         """Call post_request, when the application has returned. What it raises is logged: it comes too late."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from io import BytesIO
 from itertools import chain
 from time import monotonic
@@ -182,7 +183,8 @@ class ApplicationCall:
         return outcome
 
     def _log_access(self, response: Response, request: WsgiRequest) -> None:
-        self._state.log.access(response, request, request.environ, monotonic() - request.started)
+        took = timedelta(0, monotonic() - request.started)
+        self._state.log.access(response, request, request.environ, took)
 
     def _count(self, outcome: int, response: Response) -> int:
         """Count a request that did not end as usual; returns its `outcome`."""
